@@ -1,0 +1,69 @@
+# Everything runs in .venv, which the first target builds from the hashed lock.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+NODE_READY := openapi/node_modules/.ready
+SOURCES := wrappers tests benchmarks examples openapi/generate.py
+# The linter of the document asks nobody for news.
+export REDOCLY_TELEMETRY := off
+export REDOCLY_SUPPRESS_UPDATE_NOTICE := true
+
+.PHONY: help demo test lint types generate check-generated lint-openapi check format wheel-check lock clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
+
+$(READY): requirements-dev.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+$(NODE_READY): openapi/package-lock.json $(READY)
+	PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --prefix openapi --silent --no-audit --no-fund --ignore-scripts
+	touch $@
+
+demo: $(READY) ## Wait for operations on the embedded simulator
+	$(BIN)/python examples/demo.py
+
+test: $(READY) ## Run all tests, with branch coverage
+	rm -f .coverage .coverage.*
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --fail-under=95
+
+lint: $(READY) lint-openapi ## Check format and style of the code and the document
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+
+lint-openapi: $(READY) $(NODE_READY) ## Validate and lint openapi/operations.yaml
+	$(BIN)/python -m openapi_spec_validator openapi/operations.yaml
+	cd openapi && PATH="$(CURDIR)/$(BIN):$$PATH" node_modules/.bin/redocly lint operations.yaml
+
+types: $(READY) ## Check types with mypy and pyright, strict
+	$(BIN)/mypy
+	$(BIN)/mypy tests/typing_api.py
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pyright
+
+generate: $(READY) ## Regenerate generated/ from the document
+	$(BIN)/python openapi/generate.py
+
+check-generated: $(READY) ## Fail if generated/ is not what the document generates
+	$(BIN)/python openapi/generate.py --check
+
+wheel-check: $(READY) ## Build the wheel, install it alone, wait with it, weigh it
+	$(BIN)/python tests/wheel_check.py
+
+check: test lint types check-generated wheel-check ## All that .ci/run checks
+
+format: $(READY) ## Format the code and mend what can be mended
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+lock: $(READY) ## Renew requirements-dev.txt from pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
+		--no-header --upgrade --all-extras --group dev pyproject.toml -o requirements-dev.txt
+
+clean: ## Remove what the targets made
+	rm -rf $(VENV) openapi/node_modules dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,66 @@
+"""Wait for long-running operations of Datature Nexus."""
+
+from nexus_operations_api.models import (
+    Operation,
+    OperationProgress,
+    OperationProgressWithStatus,
+    OperationStatus,
+)
+
+from ._client import AsyncClient, AsyncProject, Client, Project
+from ._clock import Clock, SystemClock
+from ._errors import (
+    BadRequestError,
+    ForbiddenError,
+    GatewayTimeoutError,
+    InternalServerError,
+    InvalidResponseError,
+    NetworkConnectionError,
+    NexusError,
+    NotFoundError,
+    OperationFailedError,
+    RequestTimeoutError,
+    ServiceUnavailableError,
+    TooManyRequestsError,
+    UnauthorizedError,
+    UnexpectedStatusError,
+)
+from ._operations import AsyncOperations, Operations
+from ._polling import TERMINAL_STATUSES
+from ._schedule import Adaptive, Fixed, History, Schedule
+from ._version import __version__
+
+__all__ = [
+    "TERMINAL_STATUSES",
+    "Adaptive",
+    "AsyncClient",
+    "AsyncOperations",
+    "AsyncProject",
+    "BadRequestError",
+    "Client",
+    "Clock",
+    "Fixed",
+    "ForbiddenError",
+    "GatewayTimeoutError",
+    "History",
+    "InternalServerError",
+    "InvalidResponseError",
+    "NetworkConnectionError",
+    "NexusError",
+    "NotFoundError",
+    "Operation",
+    "OperationFailedError",
+    "OperationProgress",
+    "OperationProgressWithStatus",
+    "OperationStatus",
+    "Operations",
+    "Project",
+    "RequestTimeoutError",
+    "Schedule",
+    "ServiceUnavailableError",
+    "SystemClock",
+    "TooManyRequestsError",
+    "UnauthorizedError",
+    "UnexpectedStatusError",
+    "__version__",
+]

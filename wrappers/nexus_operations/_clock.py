@@ -1,0 +1,50 @@
+"""Time and sleep, taken from outside the polling core so that tests can run in virtual time."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import threading
+
+
+class Clock(Protocol):
+    """What a wait needs of time."""
+
+    def monotonic(self) -> float:
+        """Return seconds that only ever grow; all bounds are measured on it."""
+        ...
+
+    def time(self) -> float:
+        """Return seconds since the Unix epoch; used only to guess an operation's age."""
+        ...
+
+    def sleep(self, seconds: float, abort_event: threading.Event | None = None) -> bool:
+        """Sleep; return False as soon as the event is set, else True at the end."""
+        ...
+
+    async def async_sleep(self, seconds: float) -> None:
+        """Sleep without blocking the event loop."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def time(self) -> float:
+        return time.time()
+
+    def sleep(self, seconds: float, abort_event: threading.Event | None = None) -> bool:
+        if abort_event is not None:
+            return not abort_event.wait(seconds)
+        time.sleep(seconds)
+        return True
+
+    async def async_sleep(self, seconds: float) -> None:
+        import asyncio
+
+        await asyncio.sleep(seconds)

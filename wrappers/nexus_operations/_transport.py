@@ -1,0 +1,317 @@
+"""The seam between the wrappers and HTTP: the only module that calls httpx and the generated code.
+
+Every exchange passes two httpx event hooks. On the way out the secret and the time budget go in (so
+neither is kept in a client that could show or forward it); on the way back the body is bounded and
+every status but 200 becomes an error before the generated code parses anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import platform
+import ssl
+import sys
+import time
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextvars import ContextVar
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar
+
+import httpx
+import msgspec
+
+from nexus_operations_api.api.operations import get_operation
+from nexus_operations_api.client import AuthenticatedClient
+from nexus_operations_api.models import Operation
+
+from ._errors import (
+    InvalidResponseError,
+    NetworkConnectionError,
+    NexusError,
+    RequestTimeoutError,
+    error_type,
+)
+from ._version import __version__
+
+T = TypeVar("T")
+
+MAX_BODY = 1 << 20
+"""Bytes of a response body that are read, at most; an operation takes some 500."""
+
+MAX_EXCERPT = 500
+"""Characters of an error body that is not JSON, kept for `.detail`."""
+
+USER_AGENT = f"nexus-operations/{__version__} (Python/{platform.python_version()})"
+
+_expiry: ContextVar[float] = ContextVar("nexus_operations_request_expiry")
+"""When the request under way must have ended, on the monotonic clock."""
+
+
+class Secret:
+    """Holds the secret key where no `repr`, log or pickle can show it."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret('***')"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError("a secret is not pickled; build the client again from its source")
+
+
+class _BoundedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A response body that ends with an error when it grows too large or comes too slowly."""
+
+    def __init__(self, stream: Any, expiry: float, refused_encoding: str | None) -> None:
+        self._stream = stream
+        self._refused_encoding = refused_encoding
+        self._expiry = expiry
+        self._size = 0
+
+    def _check(self, chunk: bytes) -> bytes:
+        if self._refused_encoding is not None:
+            encoding = self._refused_encoding[:40]
+            raise InvalidResponseError(f"The response is {encoding!r}-encoded, which was not asked for")
+        self._size += len(chunk)
+        if self._size > MAX_BODY:
+            raise InvalidResponseError(f"The response is larger than {MAX_BODY} bytes")
+        if time.monotonic() > self._expiry:
+            raise RequestTimeoutError("The response did not end in time")
+        return chunk
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self._stream:
+            yield self._check(chunk)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in self._stream:
+            yield self._check(chunk)
+
+    def close(self) -> None:
+        self._stream.close()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+class _Hooks:
+    """The two event hooks, for sync and async clients alike."""
+
+    def __init__(self, secret: Secret | None) -> None:
+        self._secret = secret
+
+    def prepare(self, request: httpx.Request) -> None:
+        remaining = max(_expiry.get() - time.monotonic(), 0.001)
+        request.extensions["timeout"] = dict.fromkeys(("connect", "read", "write", "pool"), remaining)
+        if self._secret is not None:
+            request.headers["Secret-Key"] = self._secret.reveal()
+
+    def check(self, response: httpx.Response) -> None:
+        _bound(response)
+        if response.status_code == 200:
+            response.read()
+            return
+        # A status is worth more than the trouble that comes with its body.
+        with contextlib.suppress(httpx.HTTPError, NexusError):
+            response.read()
+        raise _status_error(response)
+
+    async def async_prepare(self, request: httpx.Request) -> None:
+        self.prepare(request)
+
+    async def async_check(self, response: httpx.Response) -> None:
+        _bound(response)
+        if response.status_code == 200:
+            await response.aread()
+            return
+        with contextlib.suppress(httpx.HTTPError, NexusError):
+            await response.aread()
+        raise _status_error(response)
+
+
+def _bound(response: httpx.Response) -> None:
+    """Bound what is read of the body. Nothing compressed was asked for, so none is inflated."""
+    encoding = response.headers.get("content-encoding", "identity").strip().lower()
+    refused = None if encoding in ("", "identity") else encoding
+    response.stream = _BoundedStream(response.stream, _expiry.get(), refused)
+
+
+def _status_error(response: httpx.Response) -> NexusError:
+    """Return the error for a response whose status is not 200."""
+    status = response.status_code
+    detail: Any = None
+    message = ""
+    if response.is_closed and response.is_stream_consumed:
+        try:
+            detail = msgspec.json.decode(response.content)
+            message = detail["message"][:MAX_EXCERPT] if isinstance(detail["message"], str) else ""
+        except (*_DECODE_ERRORS, TypeError, KeyError):
+            if detail is None and response.content:
+                detail = response.content[:MAX_EXCERPT].decode("utf-8", "replace")
+    if not message:
+        message = f"The service answered {status} {response.reason_phrase}".rstrip()
+    if response.has_redirect_location:
+        message += "; redirects are not followed"
+    cls = error_type(status)
+    transient = True if status in (408, 425) else None
+    return cls(message, detail, status_code=status, retry_after=_retry_after(response), transient=transient)
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    """Return the seconds of `Retry-After` (RFC 9110), or `None` where it is absent or absurd.
+
+    A date is measured against the response's own `Date`, so that this machine's clock does not matter.
+    """
+    value = response.headers.get("retry-after", "").strip()
+    if value.isascii() and value.isdigit():
+        return float(value[:12])
+    try:
+        date = parsedate_to_datetime(value).timestamp()
+        sent = response.headers.get("date")
+        now = parsedate_to_datetime(sent).timestamp() if sent else time.time()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return max(date - now, 0.0)
+
+
+def _transport_error(error: httpx.HTTPError | httpx.InvalidURL | OSError) -> NexusError:
+    """Return the error for an exchange that gave no response."""
+    reason = str(error) or type(error).__name__
+    if isinstance(error, httpx.TimeoutException):
+        return RequestTimeoutError(f"The service did not answer in time ({reason})")
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ssl.SSLCertVerificationError):
+        cause = cause.__cause__ or cause.__context__
+    permanent = cause is not None or isinstance(error, (httpx.UnsupportedProtocol, httpx.InvalidURL))
+    message = f"The service could not be reached ({reason})"
+    return NetworkConnectionError(message, transient=not permanent)
+
+
+def _decode_error(error: Exception) -> InvalidResponseError:
+    """Return the error for a 200 whose body breaks the contract."""
+    message, _, path = str(error).partition(" - at `")
+    if not isinstance(error, msgspec.ValidationError):
+        message, path = f"The response is no JSON ({message})", ""
+    return InvalidResponseError(f"The response breaks the contract: {message}", path=path.rstrip("`") or "$")
+
+
+_EXCHANGE_ERRORS = (httpx.HTTPError, httpx.InvalidURL, OSError)
+_DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+def _mapped(error: BaseException) -> NexusError:
+    """Return the library's error for one raised by httpx or by the generated code.
+
+    What could show the secret is dropped from the cause: its request's header, its frames' locals.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        cause.__traceback__ = None
+        if isinstance(cause, httpx.RequestError):
+            with contextlib.suppress(RuntimeError):
+                cause.request.headers.pop("Secret-Key", None)
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(error, _DECODE_ERRORS):
+        return _decode_error(error)
+    if isinstance(error, asyncio.TimeoutError):
+        return RequestTimeoutError("The service did not answer in time")
+    assert isinstance(error, _EXCHANGE_ERRORS)
+    return _transport_error(error)
+
+
+class Settings:
+    """What the sync and the async transport are built from."""
+
+    def __init__(self, endpoint: str, secret: Secret | None, certificate: tuple[str, str] | None) -> None:
+        self.endpoint = endpoint
+        self.secret = secret
+        self.certificate = certificate
+
+    def options(self) -> dict[str, Any]:
+        """Return the keyword arguments that both kinds of httpx client take."""
+        verify: ssl.SSLContext | bool = True
+        if self.certificate is not None:
+            verify = httpx.create_ssl_context()
+            verify.load_cert_chain(*self.certificate)
+        headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": USER_AGENT}
+        return {"base_url": self.endpoint, "headers": headers, "verify": verify, "follow_redirects": False}
+
+    def generated(self) -> AuthenticatedClient:
+        """Return a generated client without a token: the hooks authenticate."""
+        return AuthenticatedClient(base_url=self.endpoint, token="")
+
+
+class Transport:
+    """Retrieves operations over one `httpx.Client`; safe to share between threads."""
+
+    def __init__(self, settings: Settings, transport: httpx.BaseTransport | None = None) -> None:
+        hooks = _Hooks(settings.secret)
+        self._http = httpx.Client(
+            **settings.options(),
+            transport=transport,
+            event_hooks={"request": [hooks.prepare], "response": [hooks.check]},
+        )
+        self._client = settings.generated().set_httpx_client(self._http)
+
+    def fetch(self, project_id: str, op_id: str, timeout: float) -> Operation:
+        """Retrieve one operation within `timeout` seconds; raise a `NexusError` otherwise."""
+        token = _expiry.set(time.monotonic() + timeout)
+        try:
+            return _operation(get_operation.sync_detailed(project_id, op_id, client=self._client).parsed)
+        except (*_EXCHANGE_ERRORS, *_DECODE_ERRORS) as error:
+            raise _mapped(error) from error
+        finally:
+            _expiry.reset(token)
+
+    def close(self) -> None:
+        self._http.close()
+
+
+class AsyncTransport:
+    """Retrieves operations over one `httpx.AsyncClient`, within one event loop."""
+
+    def __init__(self, settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        hooks = _Hooks(settings.secret)
+        self._http = httpx.AsyncClient(
+            **settings.options(),
+            transport=transport,
+            event_hooks={"request": [hooks.async_prepare], "response": [hooks.async_check]},
+        )
+        self._client = settings.generated().set_async_httpx_client(self._http)
+
+    async def fetch(self, project_id: str, op_id: str, timeout: float) -> Operation:
+        """Retrieve one operation within `timeout` seconds; raise a `NexusError` otherwise."""
+        _expiry.set(time.monotonic() + timeout)
+        try:
+            call = get_operation.asyncio_detailed(project_id, op_id, client=self._client)
+            return _operation((await _within(timeout, call)).parsed)
+        except (asyncio.TimeoutError, *_EXCHANGE_ERRORS, *_DECODE_ERRORS) as error:
+            raise _mapped(error) from error
+
+    async def aclose(self) -> None:
+        await self._http.aclose()
+
+
+if sys.version_info >= (3, 11):
+
+    async def _within(seconds: float, call: Coroutine[Any, Any, T]) -> T:
+        async with asyncio.timeout(seconds):
+            return await call
+
+else:
+
+    async def _within(seconds: float, call: Coroutine[Any, Any, T]) -> T:
+        return await asyncio.wait_for(call, seconds)
+
+
+def _operation(parsed: object) -> Operation:
+    """Return the parsed operation: the hooks let nothing but a 200 come this far."""
+    assert isinstance(parsed, Operation)
+    return parsed

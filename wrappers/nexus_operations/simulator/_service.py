@@ -1,0 +1,218 @@
+"""The simulated service without its server: what it holds, and what it answers."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import unquote
+
+from ._script import Life, Trouble
+
+DEFAULT_PROJECT = "proj_simulated"
+REMEMBERED_REQUESTS = 10_000
+
+HTML_ERROR = "<html><head><title>{0}</title></head><body><h1>{0}</h1></body></html>"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer; `trouble` is left to the server where it concerns the connection."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str] = field(default_factory=dict)
+    trouble: Trouble | None = None
+
+
+@dataclass(frozen=True)
+class Request:
+    """A retrieval that was made: when (monotonic seconds), of what, and the status answered."""
+
+    at: float
+    op_id: str
+    status: int
+
+
+@dataclass
+class _Record:
+    """One operation."""
+
+    id: str
+    project_id: str
+    kind: str
+    life: Life
+    started: float
+    created: int
+    updated: int
+    seen: tuple[str, dict[str, int]] | None = None
+    troubles: deque[Trouble] = field(default_factory=deque)
+
+
+class Service:
+    """Holds operations and answers retrievals as the contract says; safe to share between threads.
+
+    Args:
+        secret: The secret key to ask for; `None` takes any.
+        speed: Seconds of an operation's life that pass in one second.
+        monotonic: Where the lives' time comes from.
+        wall: Where dates come from.
+    """
+
+    def __init__(
+        self,
+        *,
+        secret: str | None = None,
+        speed: float = 1.0,
+        monotonic: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._secret = secret
+        self._speed = speed
+        self._monotonic = monotonic
+        self._wall = wall
+        self._lock = threading.Lock()
+        self._records: dict[tuple[str, str], _Record] = {}
+        self._troubles: deque[Trouble] = deque()
+        self.requests: deque[Request] = deque(maxlen=REMEMBERED_REQUESTS)
+        self.request_count = 0
+
+    def start(
+        self,
+        life: Life | None = None,
+        *,
+        kind: str = "nexus.annotations.export",
+        project_id: str = DEFAULT_PROJECT,
+        op_id: str | None = None,
+    ) -> str:
+        """Start an operation and return its id."""
+        life = Life() if life is None else life
+        op_id = f"op_{uuid.uuid4()}" if op_id is None else op_id
+        created = int((self._wall() - life.age) * 1000)
+        started = self._monotonic() - life.age / self._speed
+        record = _Record(op_id, project_id, kind, life, started, created, created)
+        with self._lock:
+            self._records[project_id, op_id] = record
+        return op_id
+
+    def trouble(self, *troubles: Trouble, op_id: str | None = None) -> None:
+        """Queue troubles for the next answers, of one operation or of all."""
+        with self._lock:
+            queue = self._troubles
+            if op_id is not None:
+                queue = next(r for r in self._records.values() if r.id == op_id).troubles
+            for trouble in troubles:
+                queue.extend([trouble] * trouble.times)
+
+    def reset(self) -> None:
+        """Forget operations, troubles and requests."""
+        with self._lock:
+            self._records.clear()
+            self._troubles.clear()
+            self.requests.clear()
+            self.request_count = 0
+
+    def operations(self) -> list[dict[str, Any]]:
+        """Return all operations as they are now."""
+        with self._lock:
+            return [self._body(record) for record in self._records.values()]
+
+    def answer(self, method: str, path: str, headers: Mapping[str, str]) -> Reply:
+        """Answer a request; `path` is percent-encoded, header names are in lower case."""
+        segments = [unquote(segment) for segment in path.split("/")]
+        if len(segments) != 5 or segments[1] != "projects" or segments[3] != "operations":
+            return _error(404, "No such resource")
+        if method not in ("GET", "HEAD"):
+            return _error(405, "Method not allowed", {"Allow": "GET, HEAD"})
+        project_id, op_id = segments[2], segments[4]
+        with self._lock:
+            reply = self._retrieve(project_id, op_id, headers)
+            self.request_count += 1
+            self.requests.append(Request(self._monotonic(), op_id, reply.status))
+        return reply
+
+    def _retrieve(self, project_id: str, op_id: str, headers: Mapping[str, str]) -> Reply:
+        secret = headers.get("secret-key", "")
+        if not secret or (self._secret is not None and secret != self._secret):
+            return _error(401, "Invalid secret key")
+        record = self._records.get((project_id, op_id))
+        queue = record.troubles if record is not None and record.troubles else self._troubles
+        trouble = queue.popleft() if queue else None
+        if trouble is not None and trouble.kind == "status":
+            return _scripted_status(trouble)
+        if record is None:
+            return _error(404, "Operation not found")
+        body = self._body(record)
+        if trouble is not None and trouble.kind == "overview":
+            body["status"]["overview"] = trouble.overview
+            trouble = None
+        if trouble is not None and trouble.kind in ("body", "oversized", "bomb"):
+            return _scripted_body(trouble)
+        return Reply(200, _json(body), {"Content-Type": "application/json"}, trouble)
+
+    def _body(self, record: _Record) -> dict[str, Any]:
+        """Return an operation as it is now, in the contract's words."""
+        age = (self._monotonic() - record.started) * self._speed
+        status, counts = record.life.status(age), record.life.counts(age)
+        if record.seen is not None and record.seen != (status, counts):
+            record.updated = max(int(self._wall() * 1000), record.created)
+        record.seen = (status, counts)
+        return {
+            "id": record.id,
+            "kind": record.kind,
+            "status": {
+                "overview": status,
+                "message": record.life.text(status),
+                "progress": {"unit": record.life.unit, "withStatus": dict(counts)},
+            },
+            "createDate": record.created,
+            "updateDate": record.updated,
+        }
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value).encode()
+
+
+def _error(status: int, message: str, headers: dict[str, str] | None = None) -> Reply:
+    content = {"Content-Type": "application/json"}
+    return Reply(status, _json({"message": message}), {**content, **(headers or {})})
+
+
+def _scripted_status(trouble: Trouble) -> Reply:
+    """Return the answer of a trouble of kind `status`."""
+    headers = {"Content-Type": trouble.content_type}
+    if trouble.retry_after is not None:
+        headers["Retry-After"] = trouble.retry_after
+    if trouble.location is not None:
+        headers["Location"] = trouble.location
+    phrases = {status.value: status.phrase for status in HTTPStatus}
+    phrase = phrases.get(trouble.status, "Web server is down")
+    if trouble.body is not None:
+        body = trouble.body.encode()
+    elif trouble.content_type.startswith("text/html"):
+        body = HTML_ERROR.format(phrase).encode()
+    else:
+        body = _json({"message": phrase})
+    return Reply(trouble.status, body if trouble.status not in (204, 304) else b"", headers)
+
+
+def _scripted_body(trouble: Trouble) -> Reply:
+    """Return the answer of a trouble of kind `body`, `oversized` or `bomb`."""
+    headers = {"Content-Type": trouble.content_type}
+    if trouble.encoding is not None:
+        headers["Content-Encoding"] = trouble.encoding
+    if trouble.kind == "body":
+        return Reply(200, (trouble.body or "").encode(), headers)
+    body = b'{"id": "' + b"x" * trouble.size + b'"}'
+    if trouble.kind == "bomb":
+        body = gzip.compress(body)
+        headers["Content-Encoding"] = "gzip"
+    return Reply(200, body, headers)

@@ -1,0 +1,93 @@
+"""For test suites: the simulated service in virtual time, without a socket.
+
+    clock = VirtualClock()
+    service = clock.service()
+    client = Client("secret", transport=VirtualTransport(service, clock), clock=clock)
+
+A wait of hours then takes milliseconds: sleeping moves the clock and returns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+import httpx
+
+from .simulator import Reply, Service
+
+__all__ = ["VirtualClock", "VirtualTransport"]
+
+EPOCH = 1_700_000_000.0
+"""The Unix time at which a virtual clock starts."""
+
+
+class VirtualClock:
+    """A clock that only sleeping moves.
+
+    Attributes:
+        now: Monotonic seconds.
+        wall_offset: Seconds added to the Unix time, to test a clock that was set.
+        slept: Every sleep so far, in seconds.
+    """
+
+    def __init__(self, now: float = 1000.0) -> None:
+        self.now = now
+        self.wall_offset = 0.0
+        self.slept: list[float] = []
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def time(self) -> float:
+        return EPOCH + self.now + self.wall_offset
+
+    def sleep(self, seconds: float, abort_event: threading.Event | None = None) -> bool:
+        if abort_event is not None and abort_event.is_set():
+            return False
+        self.slept.append(seconds)
+        self.now += seconds
+        return True
+
+    async def async_sleep(self, seconds: float) -> None:
+        await asyncio.sleep(0)
+        self.sleep(seconds)
+
+    def service(self, **options: Any) -> Service:
+        """Return a simulated service that lives by this clock; see `simulator.Service`."""
+        return Service(monotonic=self.monotonic, wall=lambda: EPOCH + self.now, **options)
+
+
+class VirtualTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
+    """Hands requests to a simulated service; for `Client` and `AsyncClient` alike.
+
+    Trouble with the connection raises what httpx would raise; a stall first moves the clock by the
+    request's time budget.
+    """
+
+    def __init__(self, service: Service, clock: VirtualClock) -> None:
+        self._service = service
+        self._clock = clock
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        reply = self._service.answer(request.method, request.url.raw_path.decode(), headers)
+        return self._respond(request, reply)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(0)
+        return self.handle_request(request)
+
+    def _respond(self, request: httpx.Request, reply: Reply) -> httpx.Response:
+        trouble = reply.trouble
+        if trouble is not None and trouble.kind in ("stall", "drip"):
+            budget = request.extensions["timeout"]["read"]
+            self._clock.now += min(budget, trouble.seconds)
+            if trouble.kind == "stall" or trouble.seconds > budget:
+                raise httpx.ReadTimeout("the simulated service stalled", request=request)
+        elif trouble is not None and trouble.kind == "cut":
+            raise httpx.RemoteProtocolError("peer closed connection", request=request)
+        elif trouble is not None:
+            raise httpx.ReadError("connection reset by peer", request=request)
+        return httpx.Response(reply.status, headers=reply.headers, content=reply.body)
