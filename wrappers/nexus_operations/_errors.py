@@ -36,6 +36,7 @@ class NexusError(Exception):
         status_code: The HTTP status, or `None` where there was no response.
         retry_after: Seconds that the service asked to be left alone (`Retry-After`), or `None`.
         transient: Whether the same request may succeed later.
+        reached: Whether a connection to the endpoint was made.
     """
 
     hint: ClassVar[str] = ""
@@ -49,6 +50,7 @@ class NexusError(Exception):
         status_code: int | None = None,
         retry_after: float | None = None,
         transient: bool | None = None,
+        reached: bool = True,
     ) -> None:
         super().__init__(message, detail)
         self.message = message
@@ -56,6 +58,7 @@ class NexusError(Exception):
         self.status_code = status_code
         self.retry_after = retry_after
         self.transient = self._transient if transient is None else transient
+        self.reached = reached
 
     _transient: ClassVar[bool] = False
 

@@ -128,7 +128,7 @@ class Operations(_Waits):
             max_wait: Seconds (or a `timedelta`) that the wait may take. The last retrieval is made
                 at that instant and may take 5 s. `None` for no such bound.
             max_outage: Seconds (or a `timedelta`) without a successful retrieval that are tolerated;
-                `None` for no bound. A service that has not answered at all is given 60 s at most.
+                `None` for no bound. An endpoint that was never connected to is given 60 s at most.
             schedule: When to poll; `Adaptive()` by default.
 
         Returns:

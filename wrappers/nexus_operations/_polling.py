@@ -41,7 +41,8 @@ LONGEST_RETRY_AFTER = 3600.0
 """Seconds that a `Retry-After` is obeyed, at most: beyond that it is taken for a mistake."""
 
 UNREACHABLE_OUTAGE = 60.0
-"""Seconds without a connection that are tolerated before the service has answered at all."""
+"""Seconds that a wait tolerates an endpoint to which it has never got a connection: a wrong name
+should not look like an outage."""
 
 LAST_POLL_TIMEOUT = 5.0
 """Seconds that the poll at the deadline may take: a wait ends at most this long after it."""
@@ -108,11 +109,11 @@ class Poller:
 
     __slots__ = (
         "_age_at_start",
-        "_answered",
         "_deadline",
         "_failing_since",
         "_history",
         "_policy",
+        "_reached",
         "_started",
         "_warned",
         "failures",
@@ -126,7 +127,7 @@ class Poller:
         self._started = now
         self._deadline = None if policy.max_wait is None else now + policy.max_wait
         self._age_at_start: float | None = None
-        self._answered = False
+        self._reached = False
         self._failing_since: float | None = None
         self._history = History()
         self._warned = False
@@ -155,7 +156,7 @@ class Poller:
         self.polls += 1
         self.failures = 0
         self._failing_since = None
-        self._answered = True
+        self._reached = True
         status = operation.status.overview
         self._notice(status)
         if status in self._policy.raise_if:
@@ -173,11 +174,11 @@ class Poller:
         """Take in a retrieval that failed."""
         self.polls += 1
         self.failures += 1
-        self._answered = self._answered or error.status_code is not None
+        self._reached = self._reached or error.reached
         if self._failing_since is None:
             self._failing_since = now
         tolerated = self._policy.max_outage
-        if not self._answered:
+        if not self._reached:
             tolerated = min(UNREACHABLE_OUTAGE, UNREACHABLE_OUTAGE if tolerated is None else tolerated)
         remaining = None if tolerated is None else self._failing_since + tolerated - now
         if not error.transient or self._bound_reached(now) or (remaining is not None and remaining <= ROUNDING):

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Protocol
 
+from . import _arguments as arguments
+
 
 @dataclass(slots=True)
 class History:
@@ -54,9 +56,16 @@ class Adaptive:
 
 @dataclass(frozen=True)
 class Fixed:
-    """The same delay always. Attributes: seconds: The delay."""
+    """The same delay always.
+
+    Attributes:
+        seconds: The delay, in seconds, more than 0.
+    """
 
     seconds: float
+
+    def __post_init__(self) -> None:
+        arguments.seconds("seconds", self.seconds, positive=True)
 
     def next_delay(self, history: History) -> float:
         return self.seconds

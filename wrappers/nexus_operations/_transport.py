@@ -13,6 +13,7 @@ import platform
 import ssl
 import sys
 import time
+import weakref
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextvars import ContextVar
 from email.utils import parsedate_to_datetime
@@ -184,14 +185,17 @@ def _retry_after(response: httpx.Response) -> float | None:
 def _transport_error(error: httpx.HTTPError | httpx.InvalidURL | OSError) -> NexusError:
     """Return the error for an exchange that gave no response."""
     reason = str(error) or type(error).__name__
-    if isinstance(error, httpx.TimeoutException):
+    reached = not isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout))
+    if isinstance(error, httpx.TimeoutException) and reached:
         return RequestTimeoutError(f"The service did not answer in time ({reason})")
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, ssl.SSLCertVerificationError):
         cause = cause.__cause__ or cause.__context__
     permanent = cause is not None or isinstance(error, (httpx.UnsupportedProtocol, httpx.InvalidURL))
     message = f"The service could not be reached ({reason})"
-    return NetworkConnectionError(message, transient=not permanent)
+    if reached:
+        message = f"The connection to the service broke ({reason})"
+    return NetworkConnectionError(message, transient=not permanent, reached=reached)
 
 
 def _decode_error(error: Exception) -> InvalidResponseError:
@@ -259,6 +263,8 @@ class Transport:
             event_hooks={"request": [hooks.prepare], "response": [hooks.check]},
         )
         self._client = settings.generated().set_httpx_client(self._http)
+        # The reference page's examples close nothing: connections go with the last reference.
+        weakref.finalize(self, self._http.close)
 
     def fetch(self, project_id: str, op_id: str, timeout: float) -> Operation:
         """Retrieve one operation within `timeout` seconds; raise a `NexusError` otherwise."""

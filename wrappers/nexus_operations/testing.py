@@ -88,6 +88,8 @@ class VirtualTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
                 raise httpx.ReadTimeout("the simulated service stalled", request=request)
         elif trouble is not None and trouble.kind == "cut":
             raise httpx.RemoteProtocolError("peer closed connection", request=request)
+        elif trouble is not None and trouble.kind == "refuse":
+            raise httpx.ConnectError("connection refused", request=request)
         elif trouble is not None:
             raise httpx.ReadError("connection reset by peer", request=request)
-        return httpx.Response(reply.status, headers=reply.headers, content=reply.body)
+        return httpx.Response(reply.status, headers=reply.headers, stream=httpx.ByteStream(reply.body))

@@ -100,10 +100,11 @@ class Trouble(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     Attributes:
         kind: What goes wrong:
-            `status` answers with `status`, `body`, `content_type`, `retry_after`, `location`;
+            `status` answers with `status`, `body`, `content_type`, `retry_after`, `date`, `location`;
             `body` answers 200 with `body` as it is, `content_type` and `encoding`;
             `overview` answers the operation with the status word `overview`;
             `reset` resets the connection `at` a point of the answer;
+            `refuse` refuses the connection (a real server resets it: see `Simulator.down`);
             `cut` sends half of a body and closes;
             `stall` sends nothing for `seconds`, then closes;
             `drip` sends the answer over `seconds`, piece by piece;
@@ -111,13 +112,25 @@ class Trouble(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         times: How many answers it spoils.
     """
 
-    kind: Literal["status", "body", "overview", "reset", "cut", "stall", "drip", "oversized", "bomb"]
+    kind: Literal[
+        "status",
+        "body",
+        "overview",
+        "reset",
+        "refuse",
+        "cut",
+        "stall",
+        "drip",
+        "oversized",
+        "bomb",
+    ]
     times: Items = 1
     status: Annotated[int, msgspec.Meta(ge=200, le=599)] = 503
     body: str | None = None
     content_type: str = "application/json"
     encoding: str | None = None
     retry_after: str | None = None
+    date: str | None = None
     location: str | None = None
     overview: str = "Paused"
     at: Literal["start", "headers", "body"] = "start"

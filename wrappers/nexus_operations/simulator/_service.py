@@ -189,10 +189,12 @@ def _error(status: int, message: str, headers: dict[str, str] | None = None) -> 
 def _scripted_status(trouble: Trouble) -> Reply:
     """Return the answer of a trouble of kind `status`."""
     headers = {"Content-Type": trouble.content_type}
-    if trouble.retry_after is not None:
-        headers["Retry-After"] = trouble.retry_after
-    if trouble.location is not None:
-        headers["Location"] = trouble.location
+    extra = {
+        "Retry-After": trouble.retry_after,
+        "Date": trouble.date,
+        "Location": trouble.location,
+    }
+    headers.update({name: value for name, value in extra.items() if value is not None})
     phrases = {status.value: status.phrase for status in HTTPStatus}
     phrase = phrases.get(trouble.status, "Web server is down")
     if trouble.body is not None:

@@ -1,0 +1,53 @@
+"""The errors as objects."""
+
+from __future__ import annotations
+
+import pickle
+
+import nexus_operations
+import pytest
+from nexus_operations import (
+    BadRequestError,
+    InvalidResponseError,
+    NetworkConnectionError,
+    NexusError,
+    Operation,
+    OperationFailedError,
+    TooManyRequestsError,
+)
+
+from tests.test_reference_page import BODY
+
+ERRORS = [
+    getattr(nexus_operations, name) for name in nexus_operations.__all__ if name.endswith("Error")
+]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)
+def test_all_are_nexus_errors(error: type[Exception]) -> None:
+    assert issubclass(error, NexusError)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        NexusError("a", {"b": 1}),
+        TooManyRequestsError("slow down", status_code=429, retry_after=5.0),
+        NetworkConnectionError("gone", transient=False, reached=False),
+        InvalidResponseError("broken", path="$.id"),
+        OperationFailedError(Operation.from_json(BODY.encode())),
+    ],
+)
+def test_they_survive_pickling(error: NexusError) -> None:
+    copy = pickle.loads(pickle.dumps(error))
+    assert type(copy) is type(error)
+    assert vars(copy) == vars(error)
+    assert str(copy) == str(error)
+    assert repr(copy) == repr(error)
+    assert copy.args == error.args
+
+
+def test_the_vendors_constructor_works() -> None:
+    error = BadRequestError("wrong", {"message": "wrong"})
+    assert (error.message, error.detail) == ("wrong", {"message": "wrong"})
+    assert repr(error) == "BadRequestError(message='wrong', detail={'message': 'wrong'})"
