@@ -24,9 +24,11 @@ DOCUMENT = HERE / "operations.yaml"
 TARGET = HERE.parent / "generated" / "nexus_operations_api"
 
 SELF_IMPORT = "from typing import Any, Self\n"
-SELF_IMPORT_ANY_PYTHON = (
-    "from typing import TYPE_CHECKING, Any\n\nif TYPE_CHECKING:\n    from typing_extensions import Self\n"
-)
+SELF_IMPORT_ANY_PYTHON = """from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+"""
 
 
 def generate(document: Path, target: Path) -> None:
@@ -72,7 +74,9 @@ def differences(old: dict[str, str], new: dict[str, str]) -> list[str]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--check", action="store_true", help="compare instead of replacing")
     arguments = parser.parse_args()
     if sys.version_info < (3, 11):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -57,5 +56,5 @@ class Driver:
 
 
 @pytest.fixture(params=["sync", "async"])
-def nexus(request: pytest.FixtureRequest) -> Iterator[Driver]:
-    yield Driver(request.param)
+def nexus(request: pytest.FixtureRequest) -> Driver:
+    return Driver(request.param)

@@ -10,15 +10,22 @@ import nexus_operations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nexus_operations import Adaptive, Fixed, NexusError, Operation, Schedule, ServiceUnavailableError
+from nexus_operations import (
+    Adaptive,
+    Fixed,
+    NexusError,
+    Operation,
+    Schedule,
+    ServiceUnavailableError,
+)
 from nexus_operations._polling import (
     LAST_POLL_TIMEOUT,
     LONGEST_RETRY_AFTER,
     Done,
     Fail,
     GiveUp,
-    Poll,
     Policy,
+    Poll,
     Poller,
 )
 from nexus_operations.simulator import Life
@@ -124,7 +131,9 @@ def test_the_deadline_is_never_passed(
 
 
 @given(answers, st.floats(0, 1e5), st.floats(0, 1))
-def test_delays_and_timeouts_are_within_bounds(given_answers: Any, max_wait: float, luck: float) -> None:
+def test_delays_and_timeouts_are_within_bounds(
+    given_answers: Any, max_wait: float, luck: float
+) -> None:
     policy = Policy(max_wait=max_wait, max_outage=None, random=lambda: luck)
     poller, now = Poller(policy, 0.0), 0.0
     for answer in given_answers:

@@ -13,14 +13,17 @@ from nexus_operations.simulator import Life, Simulator, Trouble
 
 PAGE = (Path(__file__).parent / "reference_page.txt").read_text()
 EXAMPLES = re.findall(
-    r"^(from datature\.nexus import Client\n.*?)(?=^wait_until_done$|^Updated )", PAGE, re.M | re.S
+    r"^(from datature\.nexus import Client\n.*?)(?=^wait_until_done$|^Updated )",
+    PAGE,
+    re.MULTILINE | re.DOTALL,
 )
-PRINTED = re.findall(r"^Operation\(\n.*?^update_date=\d+\n\)$", PAGE, re.M | re.S)
+PRINTED = re.findall(r"^Operation\(\n.*?^update_date=\d+\n\)$", PAGE, re.MULTILINE | re.DOTALL)
 PROJECT = "proj_b705a........"
 OP_ID = "op_508fc5d1-e908-486d-9e7b-1dca99b80024"
 BODY = """{"id": "op_d52ab4e6-7760-4d12-9c43-7fc1b8ce1616", "kind": "nexus.annotations.export",
- "status": {"overview": "Finished", "message": "Operation finished", "progress": {"unit": "whole operation",
- "withStatus": {"Queued": 0, "Running": 0, "Finished": 1, "Cancelled": 0, "Errored": 0}}},
+ "status": {"overview": "Finished", "message": "Operation finished", "progress": {
+ "unit": "whole operation", "withStatus": {
+ "Queued": 0, "Running": 0, "Finished": 1, "Cancelled": 0, "Errored": 0}}},
  "createDate": 1701927649302, "updateDate": 1701927649302}"""
 
 

@@ -17,7 +17,7 @@ VALID: dict[str, Any] = json.loads(BODY)
 
 
 def changed(path: str, *value: Any) -> str:
-    """Return the valid body with the spot at a JSON path replaced, or removed if no value is given."""
+    """Return the valid body with the spot at a path replaced, or removed without a value."""
     body = copy.deepcopy(VALID)
     *parents, last = path.split(".")[1:]
     spot = body
@@ -50,9 +50,18 @@ def changed(path: str, *value: Any) -> str:
         (changed("$.status.overview", ""), "$.status.overview"),
         (changed("$.status.message", None), "$.status.message"),
         (changed("$.status.progress.withStatus.Queued", -1), "$.status.progress.withStatus.Queued"),
-        (changed("$.status.progress.withStatus.Queued", "1"), "$.status.progress.withStatus.Queued"),
-        (changed("$.status.progress.withStatus.Queued", 0.5), "$.status.progress.withStatus.Queued"),
-        (changed("$.status.progress.withStatus.Queued", True), "$.status.progress.withStatus.Queued"),
+        (
+            changed("$.status.progress.withStatus.Queued", "1"),
+            "$.status.progress.withStatus.Queued",
+        ),
+        (
+            changed("$.status.progress.withStatus.Queued", 0.5),
+            "$.status.progress.withStatus.Queued",
+        ),
+        (
+            changed("$.status.progress.withStatus.Queued", True),
+            "$.status.progress.withStatus.Queued",
+        ),
         (changed("$.createDate", "2023-12-07"), "$.createDate"),
         (changed("$.updateDate", 2**63), "$.updateDate"),
     ],
@@ -79,14 +88,18 @@ def test_keys_that_the_service_adds_are_ignored(nexus: Driver) -> None:
 def test_a_body_is_bounded(nexus: Driver, kind: Any) -> None:
     op_id = nexus.service.start()
     nexus.service.trouble(Trouble(kind=kind, size=3 << 20), op_id=op_id)
-    with pytest.raises(InvalidResponseError, match="larger|gzip"):
+    with pytest.raises(InvalidResponseError, match=r"larger|gzip"):
         nexus.get(op_id)
 
 
 @pytest.mark.parametrize(
     ("body", "message", "detail"),
     [
-        ('{"message": "No such thing", "code": 7}', "No such thing", {"message": "No such thing", "code": 7}),
+        (
+            '{"message": "No such thing", "code": 7}',
+            "No such thing",
+            {"message": "No such thing", "code": 7},
+        ),
         ('{"message": 7}', "answered 404 Not Found", {"message": 7}),
         ('{"error": "x"}', "answered 404 Not Found", {"error": "x"}),
         ("[1]", "answered 404 Not Found", [1]),

@@ -316,9 +316,7 @@ class TestPermanentTrouble:
             (299, NexusError),
         ],
     )
-    def test_it_raises_at_once(
-        self, nexus: Driver, status: int, error: type[NexusError]
-    ) -> None:
+    def test_it_raises_at_once(self, nexus: Driver, status: int, error: type[NexusError]) -> None:
         op_id = nexus.service.start(STUCK)
         nexus.service.trouble(Trouble(kind="status", status=status), op_id=op_id)
         with pytest.raises(error) as caught:

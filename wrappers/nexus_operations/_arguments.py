@@ -6,7 +6,9 @@ import math
 import os
 from collections.abc import Iterable
 from datetime import timedelta
+from pathlib import Path
 from reprlib import Repr
+from typing import cast
 from urllib.parse import urlsplit
 
 KNOWN_STATUSES = ("Queued", "Running", "Finished", "Cancelled", "Errored")
@@ -91,7 +93,7 @@ def status_names(name: str, value: object) -> frozenset[str]:
     if isinstance(value, str):
         names: list[object] = [value]
     elif isinstance(value, Iterable):
-        names = list(value)
+        names = list(cast("Iterable[object]", value))
     else:
         raise TypeError(f"{name} must be a status name, several, or None, not {show(value)}")
     checked: set[str] = set()
@@ -120,9 +122,7 @@ def secret(value: object) -> str | None:
     return value
 
 
-def certificate(
-    certificate_path: str | os.PathLike[str] | None, key_path: str | os.PathLike[str] | None
-) -> tuple[str, str] | None:
+def certificate(certificate_path: object, key_path: object) -> tuple[str, str] | None:
     """Return the two files of a client certificate: both, or neither."""
     if certificate_path is None and key_path is None:
         return None
@@ -131,16 +131,16 @@ def certificate(
     for name, path in zip(names, (certificate_path, key_path), strict=True):
         if path is None:
             raise ValueError(f"{name} must be given together with the other mtls file, not None")
-        if not isinstance(path, (str, os.PathLike)):
+        if not isinstance(path, (str, Path)):
             raise TypeError(f"{name} must be a path, not {show(path)}")
         if not os.path.isfile(path):
-            raise ValueError(f"{name} must be a file, not {show(os.fspath(path))}")
-        checked.append(os.fspath(path))
+            raise ValueError(f"{name} must be a file, not {show(str(path))}")
+        checked.append(str(path))
     return checked[0], checked[1]
 
 
 def endpoint(value: object) -> str:
-    """Return the base URL without a trailing slash; `None` takes the environment's or the default."""
+    """Return the base URL without a trailing slash; `None` is the environment's or the default."""
     name = "endpoint"
     if value is None:
         value = os.environ.get(ENDPOINT_VARIABLE) or DEFAULT_ENDPOINT

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -20,8 +20,8 @@ class _ClientBase:
     def __init__(
         self,
         secret_key: str | None,
-        mtls_certificate_file_path: str | os.PathLike[str] | None,
-        mtls_private_key_file_path: str | os.PathLike[str] | None,
+        mtls_certificate_file_path: str | Path | None,
+        mtls_private_key_file_path: str | Path | None,
         endpoint: str | None,
         request_timeout: float,
         clock: Clock | None,
@@ -29,7 +29,9 @@ class _ClientBase:
         secret = arguments.secret(secret_key)
         certificate = arguments.certificate(mtls_certificate_file_path, mtls_private_key_file_path)
         if secret is None and certificate is None:
-            raise ValueError("secret_key must be given where there is no client certificate, not None")
+            raise ValueError(
+                "secret_key must be given where there is no client certificate, not None"
+            )
         self._settings = Settings(
             endpoint=arguments.endpoint(endpoint),
             secret=None if secret is None else Secret(secret),
@@ -47,7 +49,9 @@ class _ClientBase:
         return f"{type(self).__name__}(endpoint={self.endpoint!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        raise TypeError(f"a {type(self).__name__} holds a secret and connections and is not pickled")
+        raise TypeError(
+            f"a {type(self).__name__} holds a secret and connections and is not pickled"
+        )
 
 
 class Client(_ClientBase):
@@ -70,8 +74,8 @@ class Client(_ClientBase):
     def __init__(
         self,
         secret_key: str | None = None,
-        mtls_certificate_file_path: str | os.PathLike[str] | None = None,
-        mtls_private_key_file_path: str | os.PathLike[str] | None = None,
+        mtls_certificate_file_path: str | Path | None = None,
+        mtls_private_key_file_path: str | Path | None = None,
         endpoint: str | None = None,
         *,
         request_timeout: float = 30.0,
@@ -122,8 +126,8 @@ class AsyncClient(_ClientBase):
     def __init__(
         self,
         secret_key: str | None = None,
-        mtls_certificate_file_path: str | os.PathLike[str] | None = None,
-        mtls_private_key_file_path: str | os.PathLike[str] | None = None,
+        mtls_certificate_file_path: str | Path | None = None,
+        mtls_private_key_file_path: str | Path | None = None,
         endpoint: str | None = None,
         *,
         request_timeout: float = 30.0,
@@ -171,8 +175,8 @@ class Project:
         operations: Its operations.
     """
 
-    def __init__(self, id: str, operations: Operations) -> None:
-        self.id = id
+    def __init__(self, project_id: str, operations: Operations) -> None:
+        self.id = project_id
         self.operations = operations
 
     def __repr__(self) -> str:
@@ -187,8 +191,8 @@ class AsyncProject:
         operations: Its operations.
     """
 
-    def __init__(self, id: str, operations: AsyncOperations) -> None:
-        self.id = id
+    def __init__(self, project_id: str, operations: AsyncOperations) -> None:
+        self.id = project_id
         self.operations = operations
 
     def __repr__(self) -> str:

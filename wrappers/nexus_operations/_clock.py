@@ -33,18 +33,22 @@ class SystemClock:
     """The machine's clock."""
 
     def monotonic(self) -> float:
+        """Return `time.monotonic()`."""
         return time.monotonic()
 
     def time(self) -> float:
+        """Return `time.time()`."""
         return time.time()
 
     def sleep(self, seconds: float, abort_event: threading.Event | None = None) -> bool:
+        """Sleep; return False as soon as the event is set, else True at the end."""
         if abort_event is not None:
             return not abort_event.wait(seconds)
         time.sleep(seconds)
         return True
 
     async def async_sleep(self, seconds: float) -> None:
+        """Sleep without blocking the event loop."""
         import asyncio
 
         await asyncio.sleep(seconds)

@@ -163,7 +163,9 @@ class InvalidResponseError(NexusError):
 
     hint = "The endpoint may not be the Nexus API, or its contract has changed."
 
-    def __init__(self, message: str, detail: Any = None, *, path: str = "$", **options: Any) -> None:
+    def __init__(
+        self, message: str, detail: Any = None, *, path: str = "$", **options: Any
+    ) -> None:
         super().__init__(f"{message} at `{path}`", detail, **options)
         self.path = path
 

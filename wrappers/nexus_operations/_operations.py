@@ -1,6 +1,7 @@
 """`project.operations`: retrieve, wait and watch, sync and async.
 
-Both classes are shells around `_polling.Poller`: they sleep and fetch as it says, and decide nothing.
+Both classes are shells around `_polling.Poller`: they sleep and fetch as it says, and decide
+nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 from . import _arguments as arguments
 from ._clock import Clock
 from ._errors import NexusError
-from ._polling import Poll, Policy, Poller
+from ._polling import Policy, Poll, Poller
 from ._schedule import Adaptive, Schedule
 from ._transport import AsyncTransport, Transport
 
@@ -115,8 +116,8 @@ class Operations(_Waits):
     ) -> Operation | None:
         """Retrieve an operation again and again until it has ended.
 
-        The first retrieval is made at once. Connection trouble, timeouts, 429 and 5xx do not end the
-        wait until they have lasted for `max_outage`; a `Retry-After` is honoured.
+        The first retrieval is made at once. Connection trouble, timeouts, 429 and 5xx do not end
+        the wait until they have lasted for `max_outage`; a `Retry-After` is honoured.
 
         Args:
             op_id: The id of the operation.
@@ -127,8 +128,8 @@ class Operations(_Waits):
             abort_event: Ends the wait within 50 ms of being set, with the result `None`.
             max_wait: Seconds (or a `timedelta`) that the wait may take. The last retrieval is made
                 at that instant and may take 5 s. `None` for no such bound.
-            max_outage: Seconds (or a `timedelta`) without a successful retrieval that are tolerated;
-                `None` for no bound. An endpoint that was never connected to is given 60 s at most.
+            max_outage: Seconds (or a `timedelta`) without a successful retrieval that are
+                tolerated; `None` for no bound. An endpoint never connected to is given 60 s.
             schedule: When to poll; `Adaptive()` by default.
 
         Returns:
@@ -201,7 +202,7 @@ class Operations(_Waits):
         return operation
 
     def _fetch(self, op_id: str, timeout: float, abort_event: threading.Event | None) -> Operation:
-        """Retrieve once; with an event, in a thread, so that setting it ends a request under way."""
+        """Retrieve once; with an event, in a thread, so that it can end a request under way."""
 
         def fetch() -> Operation:
             return self._transport.fetch(self._project_id, op_id, timeout)
@@ -221,7 +222,7 @@ def _run_until(abort_event: threading.Event, call: Callable[[], Operation]) -> O
     def run() -> None:
         try:
             results.append(call())
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  (it is raised in the caller's thread)
             errors.append(error)
         finally:
             ended.set()

@@ -179,15 +179,23 @@ class Poller:
             self._failing_since = now
         tolerated = self._policy.max_outage
         if not self._reached:
-            tolerated = min(UNREACHABLE_OUTAGE, UNREACHABLE_OUTAGE if tolerated is None else tolerated)
+            tolerated = min(
+                UNREACHABLE_OUTAGE, UNREACHABLE_OUTAGE if tolerated is None else tolerated
+            )
         remaining = None if tolerated is None else self._failing_since + tolerated - now
-        if not error.transient or self._bound_reached(now) or (remaining is not None and remaining <= ROUNDING):
+        if (
+            not error.transient
+            or self._bound_reached(now)
+            or (remaining is not None and remaining <= ROUNDING)
+        ):
             self.step = Fail(error)
         elif error.retry_after is not None:
             self.step = self._poll_after(min(error.retry_after, LONGEST_RETRY_AFTER), now)
         else:
             # The exponent is clamped: 2.0 ** n overflows in a wait without bounds.
-            delay = self._jittered(min(FIRST_RETRY * 2.0 ** min(self.failures - 1, 16), LONGEST_RETRY))
+            delay = self._jittered(
+                min(FIRST_RETRY * 2.0 ** min(self.failures - 1, 16), LONGEST_RETRY)
+            )
             self.step = self._poll_after(delay if remaining is None else min(delay, remaining), now)
 
     def _poll_after(self, delay: float, now: float) -> Poll:

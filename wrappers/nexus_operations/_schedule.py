@@ -51,6 +51,7 @@ class Adaptive:
     maximum: float = 60.0
 
     def next_delay(self, history: History) -> float:
+        """Return the delay for the operation's age."""
         return min(max(self.pace * math.sqrt(max(history.age, 0.0)), self.minimum), self.maximum)
 
 
@@ -67,5 +68,6 @@ class Fixed:
     def __post_init__(self) -> None:
         arguments.seconds("seconds", self.seconds, positive=True)
 
-    def next_delay(self, history: History) -> float:
+    def next_delay(self, history: History) -> float:  # noqa: ARG002
+        """Return the delay."""
         return self.seconds

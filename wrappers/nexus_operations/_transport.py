@@ -21,7 +21,6 @@ from typing import Any, TypeVar
 
 import httpx
 import msgspec
-
 from nexus_operations_api.api.operations import get_operation
 from nexus_operations_api.client import AuthenticatedClient
 from nexus_operations_api.models import Operation
@@ -79,7 +78,9 @@ class _BoundedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
     def _check(self, chunk: bytes) -> bytes:
         if self._refused_encoding is not None:
             encoding = self._refused_encoding[:40]
-            raise InvalidResponseError(f"The response is {encoding!r}-encoded, which was not asked for")
+            raise InvalidResponseError(
+                f"The response is {encoding!r}-encoded, which was not asked for"
+            )
         self._size += len(chunk)
         if self._size > MAX_BODY:
             raise InvalidResponseError(f"The response is larger than {MAX_BODY} bytes")
@@ -110,7 +111,9 @@ class _Hooks:
 
     def prepare(self, request: httpx.Request) -> None:
         remaining = max(_expiry.get() - time.monotonic(), 0.001)
-        request.extensions["timeout"] = dict.fromkeys(("connect", "read", "write", "pool"), remaining)
+        request.extensions["timeout"] = dict.fromkeys(
+            ("connect", "read", "write", "pool"), remaining
+        )
         if self._secret is not None:
             request.headers["Secret-Key"] = self._secret.reveal()
 
@@ -162,13 +165,15 @@ def _status_error(response: httpx.Response) -> NexusError:
         message += "; redirects are not followed"
     cls = error_type(status)
     transient = True if status in (408, 425) else None
-    return cls(message, detail, status_code=status, retry_after=_retry_after(response), transient=transient)
+    return cls(
+        message, detail, status_code=status, retry_after=_retry_after(response), transient=transient
+    )
 
 
 def _retry_after(response: httpx.Response) -> float | None:
     """Return the seconds of `Retry-After` (RFC 9110), or `None` where it is absent or absurd.
 
-    A date is measured against the response's own `Date`, so that this machine's clock does not matter.
+    A date is measured against the response's own `Date`: this machine's clock does not matter.
     """
     value = response.headers.get("retry-after", "").strip()
     if value.isascii() and value.isdigit():
@@ -191,7 +196,9 @@ def _transport_error(error: httpx.HTTPError | httpx.InvalidURL | OSError) -> Nex
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, ssl.SSLCertVerificationError):
         cause = cause.__cause__ or cause.__context__
-    permanent = cause is not None or isinstance(error, (httpx.UnsupportedProtocol, httpx.InvalidURL))
+    permanent = cause is not None or isinstance(
+        error, (httpx.UnsupportedProtocol, httpx.InvalidURL)
+    )
     message = f"The service could not be reached ({reason})"
     if reached:
         message = f"The connection to the service broke ({reason})"
@@ -203,7 +210,9 @@ def _decode_error(error: Exception) -> InvalidResponseError:
     message, _, path = str(error).partition(" - at `")
     if not isinstance(error, msgspec.ValidationError):
         message, path = f"The response is no JSON ({message})", ""
-    return InvalidResponseError(f"The response breaks the contract: {message}", path=path.rstrip("`") or "$")
+    return InvalidResponseError(
+        f"The response breaks the contract: {message}", path=path.rstrip("`") or "$"
+    )
 
 
 _EXCHANGE_ERRORS = (httpx.HTTPError, httpx.InvalidURL, OSError)
@@ -233,7 +242,9 @@ def _mapped(error: BaseException) -> NexusError:
 class Settings:
     """What the sync and the async transport are built from."""
 
-    def __init__(self, endpoint: str, secret: Secret | None, certificate: tuple[str, str] | None) -> None:
+    def __init__(
+        self, endpoint: str, secret: Secret | None, certificate: tuple[str, str] | None
+    ) -> None:
         self.endpoint = endpoint
         self.secret = secret
         self.certificate = certificate
@@ -244,8 +255,17 @@ class Settings:
         if self.certificate is not None:
             verify = httpx.create_ssl_context()
             verify.load_cert_chain(*self.certificate)
-        headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": USER_AGENT}
-        return {"base_url": self.endpoint, "headers": headers, "verify": verify, "follow_redirects": False}
+        headers = {
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+            "User-Agent": USER_AGENT,
+        }
+        return {
+            "base_url": self.endpoint,
+            "headers": headers,
+            "verify": verify,
+            "follow_redirects": False,
+        }
 
     def generated(self) -> AuthenticatedClient:
         """Return a generated client without a token: the hooks authenticate."""
@@ -270,7 +290,9 @@ class Transport:
         """Retrieve one operation within `timeout` seconds; raise a `NexusError` otherwise."""
         token = _expiry.set(time.monotonic() + timeout)
         try:
-            return _operation(get_operation.sync_detailed(project_id, op_id, client=self._client).parsed)
+            return _operation(
+                get_operation.sync_detailed(project_id, op_id, client=self._client).parsed
+            )
         except (*_EXCHANGE_ERRORS, *_DECODE_ERRORS) as error:
             raise _mapped(error) from error
         finally:
@@ -283,7 +305,9 @@ class Transport:
 class AsyncTransport:
     """Retrieves operations over one `httpx.AsyncClient`, within one event loop."""
 
-    def __init__(self, settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self, settings: Settings, transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
         hooks = _Hooks(settings.secret)
         self._http = httpx.AsyncClient(
             **settings.options(),

@@ -38,12 +38,15 @@ class VirtualClock:
         self.slept: list[float] = []
 
     def monotonic(self) -> float:
+        """Return the virtual time in seconds."""
         return self.now
 
     def time(self) -> float:
+        """Return the virtual Unix time in seconds."""
         return EPOCH + self.now + self.wall_offset
 
     def sleep(self, seconds: float, abort_event: threading.Event | None = None) -> bool:
+        """Move the clock; return False if the event is set."""
         if abort_event is not None and abort_event.is_set():
             return False
         self.slept.append(seconds)
@@ -51,6 +54,7 @@ class VirtualClock:
         return True
 
     async def async_sleep(self, seconds: float) -> None:
+        """Move the clock, after other tasks had their turn."""
         await asyncio.sleep(0)
         self.sleep(seconds)
 
@@ -71,11 +75,13 @@ class VirtualTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         self._clock = clock
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer as the simulated service does."""
         headers = {name.lower(): value for name, value in request.headers.items()}
         reply = self._service.answer(request.method, request.url.raw_path.decode(), headers)
         return self._respond(request, reply)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer as the simulated service does."""
         await asyncio.sleep(0)
         return self.handle_request(request)
 
@@ -92,4 +98,6 @@ class VirtualTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
             raise httpx.ConnectError("connection refused", request=request)
         elif trouble is not None:
             raise httpx.ReadError("connection reset by peer", request=request)
-        return httpx.Response(reply.status, headers=reply.headers, stream=httpx.ByteStream(reply.body))
+        return httpx.Response(
+            reply.status, headers=reply.headers, stream=httpx.ByteStream(reply.body)
+        )

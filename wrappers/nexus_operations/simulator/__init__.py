@@ -1,7 +1,7 @@
 """A stand-in for the service: it honours the contract and plays scripted lives and trouble.
 
-`Service` is the pure part (no I/O, any clock); `Simulator` serves it over HTTP on loopback and needs
-the extra `simulator`.
+`Service` is the pure part (no I/O, any clock); `Simulator` serves it over HTTP on loopback and
+needs the extra `simulator`.
 """
 
 from typing import TYPE_CHECKING, Any

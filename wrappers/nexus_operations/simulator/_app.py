@@ -1,9 +1,9 @@
 """The simulated service as a Starlette application: the API, and beside it a small control API.
 
-    POST   /_simulator/operations   {"kind", "project_id", "life": {…}, "troubles": [{…}]} -> {"id"}
-    GET    /_simulator/operations   every operation as it is now
-    POST   /_simulator/troubles     [{…}] for the next answers of any operation
-    DELETE /_simulator              forget everything
+POST   /_simulator/operations   {"kind", "project_id", "life": {…}, "troubles": [{…}]} -> {"id"}
+GET    /_simulator/operations   every operation as it is now
+POST   /_simulator/troubles     [{…}] for the next answers of any operation
+DELETE /_simulator              forget everything
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import msgspec
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
-from starlette.routing import Route
+from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
 from ._script import Life, Trouble
@@ -36,7 +35,7 @@ class NewOperation(msgspec.Struct, forbid_unknown_fields=True):
     kind: str = "nexus.annotations.export"
     project_id: str = DEFAULT_PROJECT
     op_id: str | None = None
-    troubles: list[Trouble] = msgspec.field(default_factory=list)
+    troubles: list[Trouble] = []
 
 
 class _Answer(Response):
@@ -93,13 +92,14 @@ async def _drip(body: bytes, seconds: float) -> AsyncIterator[bytes]:
         await asyncio.sleep(seconds / PIECES)
 
 
-def build_app(service: Service, abort: Abort) -> Starlette:
+def build_app(service: Service, abort: Abort) -> Router:
     """Return the application over a service."""
 
-    async def retrieve(request: Request) -> Response:
-        path = request.scope.get("raw_path", b"").decode("latin-1").partition("?")[0]
+    async def retrieve(scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        path = scope.get("raw_path", b"").decode("latin-1").partition("?")[0]
         reply = service.answer(request.method, path or request.url.path, request.headers)
-        return _Answer(reply, abort)
+        await _Answer(reply, abort)(scope, receive, send)
 
     async def start(request: Request) -> Response:
         new, problem = await _decoded(request, NewOperation)
@@ -109,7 +109,7 @@ def build_app(service: Service, abort: Abort) -> Starlette:
         service.trouble(*new.troubles, op_id=op_id)
         return JSONResponse({"id": op_id}, 201)
 
-    async def listing(request: Request) -> Response:
+    async def listing(_: Request) -> Response:
         return JSONResponse(service.operations())
 
     async def trouble(request: Request) -> Response:
@@ -119,19 +119,20 @@ def build_app(service: Service, abort: Abort) -> Starlette:
         service.trouble(*troubles)
         return Response(status_code=204)
 
-    async def forget(request: Request) -> Response:
+    async def forget(_: Request) -> Response:
         service.reset()
         return Response(status_code=204)
 
-    anything = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
-    return Starlette(
+    # The API is the router's default: a route's pattern would not match every path there is.
+    return Router(
         routes=[
             Route("/_simulator/operations", start, methods=["POST"]),
             Route("/_simulator/operations", listing, methods=["GET"]),
             Route("/_simulator/troubles", trouble, methods=["POST"]),
             Route("/_simulator", forget, methods=["DELETE"]),
-            Route("/{path:path}", retrieve, methods=anything),
-        ]
+        ],
+        redirect_slashes=False,
+        default=retrieve,
     )
 
 

@@ -15,6 +15,9 @@ Shape = Literal["linear", "front", "back", "stall", "burst"]
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
 Items = Annotated[int, msgspec.Meta(ge=1)]
 
+COUNTED = ("Queued", "Running", "Finished", "Cancelled", "Errored")
+"""The statuses that `withStatus` counts, in its order."""
+
 PARALLEL = 4
 """Units that a simulated operation works on at a time."""
 
@@ -63,7 +66,7 @@ class Life(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     def counts(self, age: float) -> dict[str, int]:
         """Return `withStatus` at an age in seconds."""
-        counts = dict.fromkeys(("Queued", "Running", "Finished", "Cancelled", "Errored"), 0)
+        counts: dict[str, int] = dict.fromkeys(COUNTED, 0)
         status, done = self.status(age), self.done(age)
         rest = self.items - done
         counts["Finished"] = done
@@ -100,7 +103,8 @@ class Trouble(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     Attributes:
         kind: What goes wrong:
-            `status` answers with `status`, `body`, `content_type`, `retry_after`, `date`, `location`;
+            `status` answers with `status`, `body`, `content_type` and the headers `retry_after`,
+                `date` and `location`;
             `body` answers 200 with `body` as it is, `content_type` and `encoding`;
             `overview` answers the operation with the status word `overview`;
             `reset` resets the connection `at` a point of the answer;

@@ -27,6 +27,7 @@ class Simulator:
 
     Args:
         secret: The secret key to ask for; `None` takes any.
+        ask_for_secret: Whether to ask for one at all (client certificates do without).
         speed: Seconds of an operation's life that pass in one second.
         port: The port to listen on; 0 picks a free one.
         ssl: Keyword arguments for uvicorn (`ssl_certfile`, `ssl_keyfile`, `ssl_ca_certs`,
@@ -43,11 +44,12 @@ class Simulator:
         self,
         *,
         secret: str | None = None,
+        ask_for_secret: bool = True,
         speed: float = 1.0,
         port: int = 0,
         ssl: dict[str, Any] | None = None,
     ) -> None:
-        self.service = Service(secret=secret, speed=speed)
+        self.service = Service(secret=secret, ask_for_secret=ask_for_secret, speed=speed)
         self._port = port
         self._ssl = ssl or {}
         self._connections: dict[tuple[str, int], asyncio.Transport] = {}

@@ -1,0 +1,40 @@
+"""Checked by mypy, never run: the types that callers see."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+
+from nexus_operations import AsyncClient, Client, Fixed, History, NexusError, Operation, Schedule
+
+
+class Hourly:
+    """A schedule of one's own needs no base class."""
+
+    def next_delay(self, history: History) -> float:
+        return 3600.0 if history.queued else history.age
+
+
+def sync(client: Client) -> None:
+    operations = client.get_project("proj_x").operations
+    got: Operation = operations.get("op_x")
+    waited: Operation | None = operations.wait_until_done("op_x", 10, ("Errored", "Cancelled"))
+    waited = operations.wait_until_done("op_x", None, None, max_wait=timedelta(hours=1))
+    schedule: Schedule = Hourly()
+    watched: Iterator[Operation] = operations.watch("op_x", schedule=schedule)
+    count: int = got.status.progress.with_status.Finished
+    overview: str = got.status.overview
+    print(waited, watched, count, overview)
+
+
+async def awaited() -> None:
+    async with AsyncClient("secret", endpoint="https://host.test") as client:
+        operations = client.get_project("proj_x").operations
+        got: Operation = await operations.get("op_x")
+        waited: Operation | None = await operations.wait_until_done("op_x", schedule=Fixed(8))
+        watched: AsyncIterator[Operation] = operations.watch("op_x", max_outage=60)
+        print(got, waited, watched)
+
+
+def failed(error: NexusError) -> tuple[str, int | None, float | None, bool]:
+    return error.message, error.status_code, error.retry_after, error.transient
