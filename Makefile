@@ -21,7 +21,7 @@ $(READY): requirements-dev.txt pyproject.toml
 	touch $@
 
 $(NODE_READY): openapi/package-lock.json $(READY)
-	PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --prefix openapi --silent --no-audit --no-fund --ignore-scripts
+	PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --prefix openapi --loglevel=error --no-audit --no-fund --ignore-scripts
 	touch $@
 
 demo: $(READY) ## Wait for operations on the embedded simulator
