@@ -27,7 +27,7 @@ from ._errors import (
 )
 from ._operations import AsyncOperations, Operations
 from ._polling import TERMINAL_STATUSES
-from ._schedule import Adaptive, Fixed, History, Schedule
+from ._schedule import Adaptive, Change, Fixed, History, Schedule
 from ._version import __version__
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "AsyncOperations",
     "AsyncProject",
     "BadRequestError",
+    "Change",
     "Client",
     "Clock",
     "Fixed",

@@ -108,7 +108,7 @@ class Poller:
     """
 
     __slots__ = (
-        "_age_at_start",
+        "_created",
         "_deadline",
         "_failing_since",
         "_history",
@@ -126,10 +126,10 @@ class Poller:
         self._policy = policy
         self._started = now
         self._deadline = None if policy.max_wait is None else now + policy.max_wait
-        self._age_at_start: float | None = None
+        self._created = now
         self._reached = False
         self._failing_since: float | None = None
-        self._history = History()
+        self._history: History | None = None
         self._warned = False
         self.polls = 0
         self.failures = 0
@@ -166,8 +166,8 @@ class Poller:
         elif reason := self._bound_reached(now):
             self.step = GiveUp(reason)
         else:
-            self._observe(operation, now, wall)
-            delay = max(self._policy.schedule.next_delay(self._history), 0.0)
+            history = self._observe(operation, now, wall)
+            delay = max(self._policy.schedule.next_delay(history), 0.0)
             self.step = self._poll_after(self._jittered(delay), now)
 
     def failed(self, error: NexusError, now: float) -> None:
@@ -223,18 +223,21 @@ class Poller:
             self._warned = True
             self.unknown_status = status
 
-    def _observe(self, operation: Operation, now: float, wall: float) -> None:
+    def _observe(self, operation: Operation, now: float, wall: float) -> History:
         """Bring the history up to date."""
-        if self._age_at_start is None:
-            age = max(wall - operation.create_date / 1000, 0.0)
-            self._age_at_start = max(age - (now - self._started), 0.0)
         counts = operation.status.progress.with_status
-        history = self._history
-        history.polls += 1
-        history.age = self._age_at_start + now - self._started
-        history.done = counts.Finished + counts.Cancelled + counts.Errored
-        history.total = history.done + counts.Queued + counts.Running
-        history.queued = operation.status.overview == "Queued"
+        done = counts.Finished + counts.Cancelled + counts.Errored
+        if self._history is None:
+            age = max(wall - operation.create_date / 1000, 0.0)
+            self._created = now - age
+            self._history = History(max(self._started - self._created, 0.0))
+        self._history.add(
+            now - self._created,
+            done,
+            done + counts.Queued + counts.Running,
+            operation.status.overview == "Queued",
+        )
+        return self._history
 
     def _jittered(self, delay: float) -> float:
         return delay * (1.0 + JITTER * (2.0 * self._policy.random() - 1.0))

@@ -1,0 +1,1 @@
+"""Figures, printed side by side; nothing here is asserted."""
