@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -150,7 +151,7 @@ class Adaptive:
 
     def next_delay(self, history: History) -> float:
         """Return the delay for what is known of the operation."""
-        plain = self.pace * PLAIN * (history.age + YOUTH) ** GROWTH
+        plain = self.pace * PLAIN * math.pow(history.age + YOUTH, GROWTH)
         if history.queued:
             delay = QUEUED * plain
         elif history.last is None or not history.consistent or history.stalled:
@@ -167,7 +168,7 @@ class Adaptive:
             share = APPROACH[0] + (APPROACH[1] - APPROACH[0]) * agreement
             trust = TRUST[0] + (TRUST[1] - TRUST[0]) * agreement
             delay = share * rest + NEAR * self.pace
-            stretch = max(STRETCH[1] * min(self.pace, 1.0) ** 0.5, STRETCH[0])
+            stretch = max(STRETCH[1] * math.sqrt(min(self.pace, 1.0)), STRETCH[0])
             delay = min(delay, (stretch if history.previous else STRETCH[0]) * plain)
             delay = min(delay, max(trust * (history.age - history.begun), plain))
         else:
@@ -179,7 +180,8 @@ class Adaptive:
     def _plain_polls(self, history: History) -> float:
         """Return how many polls plain delays would have made in the wait so far."""
         power = 1.0 - GROWTH
-        grown = (history.age + YOUTH) ** power - (history.age_at_start + YOUTH) ** power
+        grown = math.pow(history.age + YOUTH, power)
+        grown -= math.pow(history.age_at_start + YOUTH, power)
         return 1.0 + grown / (power * PLAIN * self.pace)
 
 
