@@ -93,9 +93,12 @@ class History:
     )
 
     def __init__(self, age_at_start: float) -> None:
-        self.age_at_start = self.age = age_at_start
+        self.age_at_start = age_at_start
+        self.age = age_at_start
         self.begun = 0.0
-        self.polls = self.done = self.total = 0
+        self.polls = 0
+        self.done = 0
+        self.total = 0
         self.queued = False
         self.consistent = True
         self.last: Change | None = None
