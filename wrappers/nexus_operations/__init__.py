@@ -25,6 +25,8 @@ from ._errors import (
     UnauthorizedError,
     UnexpectedStatusError,
 )
+from ._fleet import Outcome, WaitErrorGroup
+from ._gather import FleetCancelled, FleetInterrupted
 from ._operations import AsyncOperations, Operations
 from ._polling import TERMINAL_STATUSES
 from ._schedule import Adaptive, Change, Fixed, History, Schedule
@@ -41,6 +43,8 @@ __all__ = [
     "Client",
     "Clock",
     "Fixed",
+    "FleetCancelled",
+    "FleetInterrupted",
     "ForbiddenError",
     "GatewayTimeoutError",
     "History",
@@ -55,6 +59,7 @@ __all__ = [
     "OperationProgressWithStatus",
     "OperationStatus",
     "Operations",
+    "Outcome",
     "Project",
     "RequestTimeoutError",
     "Schedule",
@@ -63,5 +68,6 @@ __all__ = [
     "TooManyRequestsError",
     "UnauthorizedError",
     "UnexpectedStatusError",
+    "WaitErrorGroup",
     "__version__",
 ]

@@ -86,6 +86,17 @@ def optional_seconds(name: str, value: object) -> float | None:
         raise TypeError(f"{name} must be seconds, a timedelta or None, not {show(value)}") from None
 
 
+def rate(name: str, value: object) -> float | None:
+    """Return a bound on requests per second; `None` is no bound."""
+    if value is None:
+        return None
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise TypeError(f"{name} must be requests per second, or None, not {show(value)}")
+    if not math.isfinite(value) or value <= 0:
+        raise ValueError(f"{name} must be more than 0 requests per second, not {show(value)}")
+    return float(value)
+
+
 def status_names(name: str, value: object) -> frozenset[str]:
     """Return the statuses named by one name, several, or `None`."""
     if value is None:

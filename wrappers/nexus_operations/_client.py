@@ -10,7 +10,8 @@ import httpx
 
 from . import _arguments as arguments
 from ._clock import Clock, SystemClock
-from ._operations import AsyncOperations, Operations
+from ._operations import AsyncOperations, Context, Operations
+from ._pacing import Pacer
 from ._transport import AsyncTransport, Secret, Settings, Transport
 
 
@@ -24,6 +25,9 @@ class _ClientBase:
         mtls_private_key_file_path: str | Path | None,
         endpoint: str | None,
         request_timeout: float,
+        max_concurrency: int | None,
+        max_rate: float | None,
+        transport: httpx.BaseTransport | httpx.AsyncBaseTransport | None,
         clock: Clock | None,
     ) -> None:
         secret = arguments.secret(secret_key)
@@ -32,13 +36,19 @@ class _ClientBase:
             raise ValueError(
                 "secret_key must be given where there is no client certificate, not None"
             )
-        self._settings = Settings(
+        settings = Settings(
             endpoint=arguments.endpoint(endpoint),
             secret=None if secret is None else Secret(secret),
             certificate=certificate,
         )
-        self._clock = SystemClock() if clock is None else clock
-        self._request_timeout = arguments.seconds("request_timeout", request_timeout, positive=True)
+        self._settings = settings
+        self._context = Context(
+            clock=SystemClock() if clock is None else clock,
+            pacer=Pacer(arguments.rate("max_rate", max_rate)),
+            request_timeout=arguments.seconds("request_timeout", request_timeout, positive=True),
+            max_concurrency=arguments.polls("max_concurrency", max_concurrency),
+            connect=lambda: AsyncTransport(settings, transport),
+        )
 
     @property
     def endpoint(self) -> str:
@@ -64,6 +74,9 @@ class Client(_ClientBase):
         endpoint: The base URL; by default the environment variable `DATATURE_API_BASE_URL`, else
             `https://api.datature.io`.
         request_timeout: Seconds that one request may take.
+        max_concurrency: Requests of a call for many operations in flight; by default 64 with the
+            extra `fast`, else 8.
+        max_rate: Requests per second, over all the client's calls; `None` for no bound.
         transport: An `httpx.BaseTransport` to send requests with, for tests.
         clock: Where time and sleep come from, for tests.
 
@@ -79,6 +92,8 @@ class Client(_ClientBase):
         endpoint: str | None = None,
         *,
         request_timeout: float = 30.0,
+        max_concurrency: int | None = None,
+        max_rate: float | None = None,
         transport: httpx.BaseTransport | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -88,6 +103,9 @@ class Client(_ClientBase):
             mtls_private_key_file_path,
             endpoint,
             request_timeout,
+            max_concurrency,
+            max_rate,
+            transport,
             clock,
         )
         self._transport = Transport(self._settings, transport)
@@ -95,9 +113,7 @@ class Client(_ClientBase):
     def get_project(self, project_id: str) -> Project:
         """Return a project by its id, with or without the prefix `proj_`; no request is made."""
         checked = arguments.project_identifier(project_id)
-        return Project(
-            checked, Operations(self._transport, checked, self._clock, self._request_timeout)
-        )
+        return Project(checked, Operations(self._transport, checked, self._context))
 
     def close(self) -> None:
         """Close the connections."""
@@ -131,6 +147,8 @@ class AsyncClient(_ClientBase):
         endpoint: str | None = None,
         *,
         request_timeout: float = 30.0,
+        max_concurrency: int | None = None,
+        max_rate: float | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -140,6 +158,9 @@ class AsyncClient(_ClientBase):
             mtls_private_key_file_path,
             endpoint,
             request_timeout,
+            max_concurrency,
+            max_rate,
+            transport,
             clock,
         )
         self._transport = AsyncTransport(self._settings, transport)
@@ -147,9 +168,7 @@ class AsyncClient(_ClientBase):
     def get_project(self, project_id: str) -> AsyncProject:
         """Return a project by its id, with or without the prefix `proj_`; no request is made."""
         checked = arguments.project_identifier(project_id)
-        return AsyncProject(
-            checked, AsyncOperations(self._transport, checked, self._clock, self._request_timeout)
-        )
+        return AsyncProject(checked, AsyncOperations(self._transport, checked, self._context))
 
     async def aclose(self) -> None:
         """Close the connections."""

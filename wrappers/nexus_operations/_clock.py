@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, Protocol
 
@@ -24,8 +25,8 @@ class Clock(Protocol):
         """Sleep; return False as soon as the event is set, else True at the end."""
         ...
 
-    async def async_sleep(self, seconds: float) -> None:
-        """Sleep without blocking the event loop."""
+    async def async_sleep(self, seconds: float | None, wake: asyncio.Event | None = None) -> None:
+        """Sleep without blocking the event loop, until `wake` is set; `None` is until then only."""
         ...
 
 
@@ -47,8 +48,15 @@ class SystemClock:
         time.sleep(seconds)
         return True
 
-    async def async_sleep(self, seconds: float) -> None:
-        """Sleep without blocking the event loop."""
-        import asyncio
-
-        await asyncio.sleep(seconds)
+    async def async_sleep(self, seconds: float | None, wake: asyncio.Event | None = None) -> None:
+        """Sleep without blocking the event loop, until `wake` is set; `None` is until then only."""
+        if wake is None:
+            await asyncio.sleep(seconds or 0.0)
+        elif seconds is None:
+            await wake.wait()
+        else:
+            timer = asyncio.get_running_loop().call_later(seconds, wake.set)
+            try:
+                await wake.wait()
+            finally:
+                timer.cancel()

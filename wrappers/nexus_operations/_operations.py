@@ -1,21 +1,33 @@
-"""`project.operations`: retrieve, wait and watch, sync and async.
+"""`project.operations`: retrieve, wait and watch, one or many, sync and async.
 
-Both classes are shells around `_polling.Poller`: they sleep and fetch as it says, and decide
-nothing.
+All of it is shells around `_polling.Poller`: they sleep and fetch as it says, and decide nothing.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from . import _arguments as arguments
 from ._clock import Clock
-from ._errors import NexusError
-from ._polling import Policy, Poll, Poller
+from ._errors import NexusError, TooManyRequestsError
+from ._fleet import Outcome, Wait
+from ._gather import (
+    Job,
+    OnError,
+    Runner,
+    Thread,
+    as_completed,
+    as_completed_in_thread,
+    wait_all,
+    wait_all_in_thread,
+)
+from ._pacing import Pacer
+from ._polling import LONGEST_RETRY_AFTER, Policy, Poll, Poller
 from ._schedule import Adaptive, Schedule
 from ._transport import AsyncTransport, Transport
 
@@ -32,59 +44,113 @@ class _Stopped(Exception):
     """The caller's event was set while a request was under way."""
 
 
-class _Waits:
-    """What the sync and the async operations share: arguments, clock and logging."""
+@dataclass(frozen=True)
+class Context:
+    """What a client's projects share.
 
-    def __init__(self, project_id: str, clock: Clock, request_timeout: float) -> None:
+    Attributes:
+        clock: Where time and sleep come from.
+        pacer: Grants requests.
+        request_timeout: Seconds that one request may take.
+        max_concurrency: Requests of one fleet in flight; `None`: what the transport is good at.
+        connect: Makes an async transport for a fleet that runs in a thread.
+    """
+
+    clock: Clock
+    pacer: Pacer
+    request_timeout: float
+    max_concurrency: int | None
+    connect: Callable[[], AsyncTransport]
+
+
+class _Waits:
+    """What the sync and the async operations share: arguments, clock, pacing and logging."""
+
+    def __init__(self, project_id: str, context: Context) -> None:
         self._project_id = project_id
-        self._clock = clock
-        self._request_timeout = request_timeout
+        self._context = context
+        self._clock = context.clock
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(project_id={self._project_id!r})"
 
-    def _begin(
+    def _policy(
         self,
-        op_id: str,
         timeout: int | None,
         raise_exception_if: str | Iterable[str] | None,
         max_wait: float | timedelta | None,
         max_outage: float | timedelta | None,
         schedule: Schedule | None,
-    ) -> Poller:
-        """Check the arguments of a wait and begin it."""
-        arguments.identifier("op_id", op_id)
-        policy = Policy(
+    ) -> Policy:
+        """Check the bounds of a wait."""
+        return Policy(
             max_polls=arguments.polls("timeout", timeout),
             raise_if=arguments.status_names("raise_exception_if", raise_exception_if),
             max_wait=arguments.optional_seconds("max_wait", max_wait),
             max_outage=arguments.optional_seconds("max_outage", max_outage),
             schedule=Adaptive() if schedule is None else schedule,
-            request_timeout=self._request_timeout,
+            request_timeout=self._context.request_timeout,
         )
+
+    def _begin(self, op_id: str, policy: Policy) -> Poller:
+        """Check the id and begin a wait."""
+        arguments.identifier("op_id", op_id)
         return Poller(policy, self._clock.monotonic())
+
+    def _turn(self, poller: Poller) -> float:
+        """Return 0 if the request may be made, else the seconds after which to ask again."""
+        now = self._clock.monotonic()
+        pause = self._context.pacer.take(now)
+        return pause if poller.deadline is None else max(min(pause, poller.deadline - now), 0.0)
 
     def _received(self, poller: Poller, operation: Operation) -> None:
         poller.received(operation, self._clock.monotonic(), self._clock.time())
-        status = operation.status.overview
         if poller.unknown_status is not None:
             logger.warning("%s: unknown status %r, polling on", operation.id, poller.unknown_status)
-        logger.debug("%s: poll %d: %s; %s", operation.id, poller.polls, status, poller.step)
+        if logger.isEnabledFor(logging.DEBUG):
+            status = operation.status.overview
+            logger.debug("%s: poll %d: %s; %s", operation.id, poller.polls, status, poller.step)
 
     def _failed(self, poller: Poller, op_id: str, error: NexusError) -> None:
-        poller.failed(error, self._clock.monotonic())
+        now = self._clock.monotonic()
+        poller.failed(error, now)
+        if isinstance(error, TooManyRequestsError) and error.retry_after is not None:
+            self._context.pacer.hold(min(error.retry_after, LONGEST_RETRY_AFTER), now)
         if isinstance(poller.step, Poll):
             delay = poller.step.delay
             logger.info("%s: poll %d failed, next in %.1f s: %s", op_id, poller.polls, delay, error)
+
+    async def _poll_over(
+        self, transport: AsyncTransport, op_id: str, poller: Poller
+    ) -> Operation | None:
+        """Make the request that is due and tell the poller; return the snapshot if there is one."""
+        step = poller.step
+        assert isinstance(step, Poll)
+        try:
+            operation = await transport.fetch(self._project_id, op_id, step.timeout)
+        except NexusError as error:
+            self._failed(poller, op_id, error)
+            return None
+        self._received(poller, operation)
+        return operation
+
+    def _runner(
+        self, job: Job, transport: AsyncTransport, emit: Callable[[Outcome], None]
+    ) -> Runner:
+        """Return what runs a fleet over a transport."""
+
+        async def poll(op_id: str, wait: Wait) -> None:
+            await self._poll_over(transport, op_id, wait.poller)
+
+        concurrency = self._context.max_concurrency or transport.concurrency
+        return Runner(job, poll, self._clock, self._context.pacer, concurrency, emit)
 
 
 class Operations(_Waits):
     """The operations of one project."""
 
-    def __init__(
-        self, transport: Transport, project_id: str, clock: Clock, request_timeout: float
-    ) -> None:
-        super().__init__(project_id, clock, request_timeout)
+    def __init__(self, transport: Transport, project_id: str, context: Context) -> None:
+        super().__init__(project_id, context)
         self._transport = transport
 
     def get(self, op_id: str) -> Operation:
@@ -101,7 +167,9 @@ class Operations(_Waits):
             NexusError: If the service did not return it; see the subclasses.
         """
         arguments.identifier("op_id", op_id)
-        return self._transport.fetch(self._project_id, op_id, self._request_timeout)
+        while (pause := self._context.pacer.take(self._clock.monotonic(), held=False)) > 0:
+            self._clock.sleep(pause)
+        return self._transport.fetch(self._project_id, op_id, self._context.request_timeout)
 
     def wait_until_done(
         self,
@@ -143,7 +211,8 @@ class Operations(_Waits):
             NexusError: For a lasting outage, and for trouble that would not pass (401, 403, 404, a
                 response that breaks the contract).
         """
-        poller = self._begin(op_id, timeout, raise_exception_if, max_wait, max_outage, schedule)
+        policy = self._policy(timeout, raise_exception_if, max_wait, max_outage, schedule)
+        poller = self._begin(op_id, policy)
         while poller.pending:
             self._poll(op_id, poller, abort_event)
         return poller.result()
@@ -168,7 +237,8 @@ class Operations(_Waits):
         Raises:
             As `wait_until_done`; bad arguments raise when `watch` is called.
         """
-        poller = self._begin(op_id, timeout, raise_exception_if, max_wait, max_outage, schedule)
+        policy = self._policy(timeout, raise_exception_if, max_wait, max_outage, schedule)
+        poller = self._begin(op_id, policy)
         return self._snapshots(op_id, poller, abort_event)
 
     def _snapshots(
@@ -189,8 +259,13 @@ class Operations(_Waits):
         step = poller.step
         assert isinstance(step, Poll)
         try:
-            if not self._clock.sleep(step.delay, abort_event):
-                raise _Stopped
+            pause = step.delay
+            while True:
+                if not self._clock.sleep(pause, abort_event):
+                    raise _Stopped
+                pause = self._turn(poller)
+                if pause <= 0:
+                    break
             operation = self._fetch(op_id, step.timeout, abort_event)
         except _Stopped:
             poller.stop()
@@ -208,6 +283,87 @@ class Operations(_Waits):
             return self._transport.fetch(self._project_id, op_id, timeout)
 
         return fetch() if abort_event is None else _run_until(abort_event, fetch)
+
+    def wait_all(
+        self,
+        op_ids: Iterable[str],
+        timeout: int | None = 36000,
+        raise_exception_if: str | Iterable[str] | None = "Errored",
+        abort_event: threading.Event | None = None,
+        *,
+        on_error: OnError = "group",
+        max_wait: float | timedelta | None = 36000.0,
+        max_outage: float | timedelta | None = 1800.0,
+        schedule: Schedule | None = None,
+        max_waiting: int = 100_000,
+    ) -> list[Operation | Exception | None]:
+        """Wait for many operations at once; return what each ended in, in the order given.
+
+        One scheduler polls for all, within the client's `max_concurrency` and `max_rate`; each
+        operation has the bounds of `wait_until_done` for itself, counted from when its id was
+        taken. An id given twice is polled once.
+
+        Args:
+            op_ids: The ids, from any iterable; a generator is read as operations end, and should
+                not block: polls wait meanwhile.
+            timeout, raise_exception_if, max_wait, max_outage, schedule: As in `wait_until_done`.
+            abort_event: Ends the call within 50 ms of being set; what had not ended is `None`.
+            on_error: What an error of one wait does: `"group"` raises all errors together as a
+                `WaitErrorGroup` once every wait has ended, with every outcome in it; `"first"`
+                raises the first at once and ends the others' waits; `"return"` puts errors into
+                the list.
+            max_waiting: Operations waited for at a time; further ids are taken as others end.
+
+        Returns:
+            For each id the operation, `None` where it was still running at a bound, or the error.
+
+        Raises:
+            WaitErrorGroup: With `on_error="group"`, if any wait ended in an error.
+            FleetInterrupted: (a `KeyboardInterrupt`) On Ctrl-C; tells what had ended and what not.
+            ValueError, TypeError: For a bad argument, an id in a list included; no request is made.
+        """
+        policy = self._policy(timeout, raise_exception_if, max_wait, max_outage, schedule)
+        return wait_all_in_thread(
+            self._thread(Job(op_ids, policy, max_waiting, on_error), abort_event)
+        )
+
+    def as_completed(
+        self,
+        op_ids: Iterable[str],
+        timeout: int | None = 36000,
+        raise_exception_if: str | Iterable[str] | None = "Errored",
+        abort_event: threading.Event | None = None,
+        *,
+        on_error: OnError = "return",
+        max_wait: float | timedelta | None = 36000.0,
+        max_outage: float | timedelta | None = 1800.0,
+        schedule: Schedule | None = None,
+        max_waiting: int = 100_000,
+    ) -> Iterator[Outcome]:
+        """Wait for many operations at once; iterate over their outcomes as they end.
+
+        Takes the arguments of `wait_all`. Polling goes on while the caller is busy with an outcome;
+        leaving the iteration ends it.
+
+        Yields:
+            An `Outcome` for each distinct id: its `result()` returns the operation or `None`, or
+            raises. With `on_error="first"` the first error is raised instead, with `"group"` all
+            are raised together after the last outcome.
+        """
+        policy = self._policy(timeout, raise_exception_if, max_wait, max_outage, schedule)
+        job = Job(op_ids, policy, max_waiting, on_error)
+        return as_completed_in_thread(self._thread(job, abort_event))
+
+    def _thread(self, job: Job, abort_event: threading.Event | None) -> Thread:
+        """Return the thread that runs a fleet over an async transport of its own."""
+
+        def start(
+            emit: Callable[[Outcome], None],
+        ) -> tuple[Runner, Callable[[], Awaitable[None]]]:
+            transport = self._context.connect()
+            return self._runner(job, transport, emit), transport.aclose
+
+        return Thread(start, abort_event)
 
 
 def _run_until(abort_event: threading.Event, call: Callable[[], Operation]) -> Operation:
@@ -239,16 +395,16 @@ def _run_until(abort_event: threading.Event, call: Callable[[], Operation]) -> O
 class AsyncOperations(_Waits):
     """The operations of one project, awaited."""
 
-    def __init__(
-        self, transport: AsyncTransport, project_id: str, clock: Clock, request_timeout: float
-    ) -> None:
-        super().__init__(project_id, clock, request_timeout)
+    def __init__(self, transport: AsyncTransport, project_id: str, context: Context) -> None:
+        super().__init__(project_id, context)
         self._transport = transport
 
     async def get(self, op_id: str) -> Operation:
         """Retrieve an operation as it is now; see `Operations.get`."""
         arguments.identifier("op_id", op_id)
-        return await self._transport.fetch(self._project_id, op_id, self._request_timeout)
+        while (pause := self._context.pacer.take(self._clock.monotonic(), held=False)) > 0:
+            await self._clock.async_sleep(pause)
+        return await self._transport.fetch(self._project_id, op_id, self._context.request_timeout)
 
     async def wait_until_done(
         self,
@@ -264,7 +420,8 @@ class AsyncOperations(_Waits):
 
         See `Operations.wait_until_done`; cancel the task to stop the wait.
         """
-        poller = self._begin(op_id, timeout, raise_exception_if, max_wait, max_outage, schedule)
+        policy = self._policy(timeout, raise_exception_if, max_wait, max_outage, schedule)
+        poller = self._begin(op_id, policy)
         while poller.pending:
             await self._poll(op_id, poller)
         return poller.result()
@@ -280,7 +437,8 @@ class AsyncOperations(_Waits):
         schedule: Schedule | None = None,
     ) -> AsyncIterator[Operation]:
         """Iterate over an operation's snapshots as they change; see `Operations.watch`."""
-        poller = self._begin(op_id, timeout, raise_exception_if, max_wait, max_outage, schedule)
+        policy = self._policy(timeout, raise_exception_if, max_wait, max_outage, schedule)
+        poller = self._begin(op_id, policy)
         return self._snapshots(op_id, poller)
 
     async def _snapshots(self, op_id: str, poller: Poller) -> AsyncIterator[Operation]:
@@ -297,10 +455,47 @@ class AsyncOperations(_Waits):
         step = poller.step
         assert isinstance(step, Poll)
         await self._clock.async_sleep(step.delay)
-        try:
-            operation = await self._transport.fetch(self._project_id, op_id, step.timeout)
-        except NexusError as error:
-            self._failed(poller, op_id, error)
-            return None
-        self._received(poller, operation)
-        return operation
+        while (pause := self._turn(poller)) > 0:
+            await self._clock.async_sleep(pause)
+        return await self._poll_over(self._transport, op_id, poller)
+
+    async def wait_all(
+        self,
+        op_ids: Iterable[str] | AsyncIterable[str],
+        timeout: int | None = 36000,
+        raise_exception_if: str | Iterable[str] | None = "Errored",
+        *,
+        on_error: OnError = "group",
+        max_wait: float | timedelta | None = 36000.0,
+        max_outage: float | timedelta | None = 1800.0,
+        schedule: Schedule | None = None,
+        max_waiting: int = 100_000,
+    ) -> list[Operation | Exception | None]:
+        """Wait for many operations at once; return what each ended in, in the order given.
+
+        See `Operations.wait_all`. `op_ids` may be an async iterable, too. Cancellation raises
+        `FleetCancelled`, which tells what had ended and what had not.
+        """
+        policy = self._policy(timeout, raise_exception_if, max_wait, max_outage, schedule)
+        job = Job(op_ids, policy, max_waiting, on_error)
+        return await wait_all(self._runner(job, self._transport, lambda _: None))
+
+    def as_completed(
+        self,
+        op_ids: Iterable[str] | AsyncIterable[str],
+        timeout: int | None = 36000,
+        raise_exception_if: str | Iterable[str] | None = "Errored",
+        *,
+        on_error: OnError = "return",
+        max_wait: float | timedelta | None = 36000.0,
+        max_outage: float | timedelta | None = 1800.0,
+        schedule: Schedule | None = None,
+        max_waiting: int = 100_000,
+    ) -> AsyncIterator[Outcome]:
+        """Wait for many operations at once; iterate over their outcomes as they end.
+
+        See `Operations.as_completed`. `op_ids` may be an async iterable, too.
+        """
+        policy = self._policy(timeout, raise_exception_if, max_wait, max_outage, schedule)
+        job = Job(op_ids, policy, max_waiting, on_error)
+        return as_completed(lambda emit: self._runner(job, self._transport, emit))

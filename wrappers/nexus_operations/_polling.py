@@ -137,6 +137,11 @@ class Poller:
         self.step: Step = self._poll_after(0.0, now)
 
     @property
+    def deadline(self) -> float | None:
+        """The instant after which there is no further poll, or `None`."""
+        return self._deadline
+
+    @property
     def pending(self) -> bool:
         """Whether there is another poll to make."""
         return isinstance(self.step, Poll)

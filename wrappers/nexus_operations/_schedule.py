@@ -94,12 +94,12 @@ class History:
 
     def __init__(self, age_at_start: float) -> None:
         self.age_at_start = age_at_start
-        self.age = age_at_start
-        self.begun = 0.0
-        self.polls = 0
-        self.done = 0
-        self.total = 0
-        self.queued = False
+        self.age: float = age_at_start
+        self.begun: float = 0.0
+        self.polls: int = 0
+        self.done: int = 0
+        self.total: int = 0
+        self.queued: bool = False
         self.consistent = True
         self.last: Change | None = None
         self.previous: Change | None = None
@@ -120,7 +120,10 @@ class History:
         if done > (self.done if self.polls else 0):
             before = self.age if self.polls else self.begun
             self.previous, self.last = self.last, Change(before, age, done)
-        self.age, self.done, self.total, self.queued = age, done, total, queued
+        self.age = age
+        self.done = done
+        self.total = total
+        self.queued = queued
         self.polls += 1
 
 

@@ -36,6 +36,15 @@ from ._version import __version__
 
 T = TypeVar("T")
 
+BROKEN_IN_AIOHTTP = ("ServerDisconnectedError", "ClientOSError", "ServerConnectionError")
+"""Errors of aiohttp that its httpx transport calls a connect timeout, though they come later."""
+
+STOCK_CONCURRENCY = 8
+FAST_CONCURRENCY = 64
+
+KEEP_ALIVE = 30.0
+"""Seconds that an idle connection is kept: polls of one operation are seldom further apart."""
+
 MAX_BODY = 1 << 20
 """Bytes of a response body that are read, at most; an operation takes some 500."""
 
@@ -190,8 +199,9 @@ def _retry_after(response: httpx.Response) -> float | None:
 def _transport_error(error: httpx.HTTPError | httpx.InvalidURL | OSError) -> NexusError:
     """Return the error for an exchange that gave no response."""
     reason = str(error) or type(error).__name__
-    reached = not isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout))
-    if isinstance(error, httpx.TimeoutException) and reached:
+    broken = type(error.__cause__).__name__ in BROKEN_IN_AIOHTTP
+    reached = broken or not isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout))
+    if isinstance(error, httpx.TimeoutException) and reached and not broken:
         return RequestTimeoutError(f"The service did not answer in time ({reason})")
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, ssl.SSLCertVerificationError):
@@ -302,15 +312,50 @@ class Transport:
         self._http.close()
 
 
+def _fast_client() -> type[httpx.AsyncClient] | None:
+    """Return the client of the extra `fast`, if it is installed."""
+    try:
+        from httpx_aiohttp import HttpxAiohttpClient
+    except ImportError:
+        return None
+    return HttpxAiohttpClient
+
+
+class _ThreadedTransport(httpx.AsyncBaseTransport):
+    """Lets a caller's sync transport serve an async client."""
+
+    def __init__(self, transport: httpx.BaseTransport) -> None:
+        self._transport = transport
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response = await asyncio.to_thread(self._transport.handle_request, request)
+        content = await asyncio.to_thread(response.read)
+        stream = httpx.ByteStream(content)
+        return httpx.Response(response.status_code, headers=response.headers, stream=stream)
+
+
 class AsyncTransport:
-    """Retrieves operations over one `httpx.AsyncClient`, within one event loop."""
+    """Retrieves operations over one `httpx.AsyncClient`, within one event loop.
+
+    Attributes:
+        concurrency: How many requests in flight it is good at: the extra `fast` many, httpx few
+            (its CPU per request grows several times from 8 to 32; encode/httpx issue 3215).
+    """
 
     def __init__(
-        self, settings: Settings, transport: httpx.AsyncBaseTransport | None = None
+        self,
+        settings: Settings,
+        transport: httpx.BaseTransport | httpx.AsyncBaseTransport | None = None,
     ) -> None:
         hooks = _Hooks(settings.secret)
-        self._http = httpx.AsyncClient(
+        if transport is not None and not isinstance(transport, httpx.AsyncBaseTransport):
+            transport = _ThreadedTransport(transport)
+        fast = _fast_client() if transport is None else None
+        self.concurrency = STOCK_CONCURRENCY if fast is None else FAST_CONCURRENCY
+        client = httpx.AsyncClient if fast is None else fast
+        self._http = client(
             **settings.options(),
+            limits=httpx.Limits(max_connections=None, keepalive_expiry=KEEP_ALIVE),
             transport=transport,
             event_hooks={"request": [hooks.async_prepare], "response": [hooks.async_check]},
         )

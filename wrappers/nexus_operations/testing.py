@@ -19,6 +19,9 @@ from .simulator import Reply, Service
 
 __all__ = ["VirtualClock", "VirtualTransport"]
 
+OTHERS_TURNS = 50
+"""Turns of the event loop in which other tasks can end what they do, before the clock moves."""
+
 EPOCH = 1_700_000_000.0
 """The Unix time at which a virtual clock starts."""
 
@@ -53,10 +56,16 @@ class VirtualClock:
         self.now += seconds
         return True
 
-    async def async_sleep(self, seconds: float) -> None:
-        """Move the clock, after other tasks had their turn."""
-        await asyncio.sleep(0)
-        self.sleep(seconds)
+    async def async_sleep(self, seconds: float | None, wake: asyncio.Event | None = None) -> None:
+        """Move the clock, unless other tasks set `wake` first."""
+        for _ in range(OTHERS_TURNS if wake is not None else 1):
+            if wake is not None and wake.is_set():
+                return
+            await asyncio.sleep(0)
+        if seconds is not None:
+            self.sleep(seconds)
+        elif wake is not None:
+            await wake.wait()
 
     def service(self, **options: Any) -> Service:
         """Return a simulated service that lives by this clock; see `simulator.Service`."""
