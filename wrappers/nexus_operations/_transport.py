@@ -1,8 +1,8 @@
 """The seam between the wrappers and HTTP: the only module that calls httpx and the generated code.
 
-Every exchange passes two httpx event hooks. On the way out the secret and the time budget go in (so
-neither is kept in a client that could show or forward it); on the way back the body is bounded and
-every status but 200 becomes an error before the generated code parses anything.
+Requests are built here, with the secret and the time budget in them, so that no client keeps the
+secret where it could show or forward it. Responses pass an httpx event hook that bounds the body
+and turns every status but 200 into an error before the generated code parses anything.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import weakref
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextvars import ContextVar
 from email.utils import parsedate_to_datetime
+from http.cookiejar import CookieJar
 from typing import Any, TypeVar
 
 import httpx
@@ -112,19 +113,57 @@ class _BoundedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
         await self._stream.aclose()
 
 
-class _Hooks:
-    """The two event hooks, for sync and async clients alike."""
+class Settings:
+    """What the sync and the async transport are built from."""
 
-    def __init__(self, secret: Secret | None) -> None:
-        self._secret = secret
+    def __init__(
+        self, endpoint: str, secret: Secret | None, certificate: tuple[str, str] | None
+    ) -> None:
+        self.endpoint = endpoint
+        self.secret = secret
+        self.certificate = certificate
 
-    def prepare(self, request: httpx.Request) -> None:
+    def options(self) -> dict[str, Any]:
+        """Return the keyword arguments that both kinds of httpx client take."""
+        verify: ssl.SSLContext | bool = True
+        if self.certificate is not None:
+            verify = httpx.create_ssl_context()
+            verify.load_cert_chain(*self.certificate)
+        return {"cookies": _NoCookies(), "verify": verify, "follow_redirects": False}
+
+    def generated(self) -> AuthenticatedClient:
+        """Return a generated client without a token: the hooks authenticate."""
+        return AuthenticatedClient(base_url=self.endpoint, token="")
+
+
+class _NoCookies(CookieJar):
+    """Keeps no cookies: the API sets none, and a proxy's are nobody's business."""
+
+    def extract_cookies(self, response: Any, request: Any) -> None:
+        """Keep nothing."""
+
+
+class _Exchange:
+    """What every request gets and every response is put through, sync and async alike."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._base = httpx.URL(settings.endpoint)
+        self._prefix = self._base.raw_path.rstrip(b"/")
+        self._secret = settings.secret
+        headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+        self._headers = httpx.Headers({**headers, "User-Agent": USER_AGENT})
+
+    def build(self, method: str, url: httpx.URL | str) -> httpx.Request:
+        """Return the request: stock httpx parses its URL three times and merges what is empty."""
+        target = self._base.copy_with(raw_path=self._prefix + str(url).encode("ascii"))
         remaining = max(_expiry.get() - time.monotonic(), 0.001)
-        request.extensions["timeout"] = dict.fromkeys(
-            ("connect", "read", "write", "pool"), remaining
+        timeout = dict.fromkeys(("connect", "read", "write", "pool"), remaining)
+        request = httpx.Request(
+            method, target, headers=self._headers, extensions={"timeout": timeout}
         )
         if self._secret is not None:
             request.headers["Secret-Key"] = self._secret.reveal()
+        return request
 
     def check(self, response: httpx.Response) -> None:
         _bound(response)
@@ -135,9 +174,6 @@ class _Hooks:
         with contextlib.suppress(httpx.HTTPError, NexusError):
             response.read()
         raise _status_error(response)
-
-    async def async_prepare(self, request: httpx.Request) -> None:
-        self.prepare(request)
 
     async def async_check(self, response: httpx.Response) -> None:
         _bound(response)
@@ -249,49 +285,48 @@ def _mapped(error: BaseException) -> NexusError:
     return _transport_error(error)
 
 
-class Settings:
-    """What the sync and the async transport are built from."""
+class _Client(httpx.Client):
+    """An httpx client whose requests are built by the exchange."""
 
-    def __init__(
-        self, endpoint: str, secret: Secret | None, certificate: tuple[str, str] | None
-    ) -> None:
-        self.endpoint = endpoint
-        self.secret = secret
-        self.certificate = certificate
+    exchange: _Exchange
 
-    def options(self) -> dict[str, Any]:
-        """Return the keyword arguments that both kinds of httpx client take."""
-        verify: ssl.SSLContext | bool = True
-        if self.certificate is not None:
-            verify = httpx.create_ssl_context()
-            verify.load_cert_chain(*self.certificate)
-        headers = {
-            "Accept": "application/json",
-            "Accept-Encoding": "identity",
-            "User-Agent": USER_AGENT,
-        }
-        return {
-            "base_url": self.endpoint,
-            "headers": headers,
-            "verify": verify,
-            "follow_redirects": False,
-        }
+    def build_request(self, method: str, url: httpx.URL | str, **_: Any) -> httpx.Request:
+        """Build a request."""
+        return self.exchange.build(method, url)
 
-    def generated(self) -> AuthenticatedClient:
-        """Return a generated client without a token: the hooks authenticate."""
-        return AuthenticatedClient(base_url=self.endpoint, token="")
+
+class _AsyncClient(httpx.AsyncClient):
+    """The same, awaited."""
+
+    exchange: _Exchange
+
+    def build_request(self, method: str, url: httpx.URL | str, **_: Any) -> httpx.Request:
+        """Build a request."""
+        return self.exchange.build(method, url)
+
+
+def _fast_client() -> type[_AsyncClient] | None:
+    """Return the same over the transport of the extra `fast`, if it is installed."""
+    try:
+        from httpx_aiohttp import HttpxAiohttpClient
+    except ImportError:
+        return None
+
+    class FastClient(_AsyncClient, HttpxAiohttpClient):
+        """An httpx client over aiohttp."""
+
+    return FastClient
 
 
 class Transport:
     """Retrieves operations over one `httpx.Client`; safe to share between threads."""
 
     def __init__(self, settings: Settings, transport: httpx.BaseTransport | None = None) -> None:
-        hooks = _Hooks(settings.secret)
-        self._http = httpx.Client(
-            **settings.options(),
-            transport=transport,
-            event_hooks={"request": [hooks.prepare], "response": [hooks.check]},
+        exchange = _Exchange(settings)
+        self._http = _Client(
+            **settings.options(), transport=transport, event_hooks={"response": [exchange.check]}
         )
+        self._http.exchange = exchange
         self._client = settings.generated().set_httpx_client(self._http)
         # The reference page's examples close nothing: connections go with the last reference.
         weakref.finalize(self, self._http.close)
@@ -310,15 +345,6 @@ class Transport:
 
     def close(self) -> None:
         self._http.close()
-
-
-def _fast_client() -> type[httpx.AsyncClient] | None:
-    """Return the client of the extra `fast`, if it is installed."""
-    try:
-        from httpx_aiohttp import HttpxAiohttpClient
-    except ImportError:
-        return None
-    return HttpxAiohttpClient
 
 
 class _ThreadedTransport(httpx.AsyncBaseTransport):
@@ -347,18 +373,18 @@ class AsyncTransport:
         settings: Settings,
         transport: httpx.BaseTransport | httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        hooks = _Hooks(settings.secret)
+        exchange = _Exchange(settings)
         if transport is not None and not isinstance(transport, httpx.AsyncBaseTransport):
             transport = _ThreadedTransport(transport)
         fast = _fast_client() if transport is None else None
         self.concurrency = STOCK_CONCURRENCY if fast is None else FAST_CONCURRENCY
-        client = httpx.AsyncClient if fast is None else fast
-        self._http = client(
+        self._http = (fast or _AsyncClient)(
             **settings.options(),
             limits=httpx.Limits(max_connections=None, keepalive_expiry=KEEP_ALIVE),
             transport=transport,
-            event_hooks={"request": [hooks.async_prepare], "response": [hooks.async_check]},
+            event_hooks={"response": [exchange.async_check]},
         )
+        self._http.exchange = exchange
         self._client = settings.generated().set_async_httpx_client(self._http)
 
     async def fetch(self, project_id: str, op_id: str, timeout: float) -> Operation:

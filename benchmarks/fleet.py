@@ -1,0 +1,346 @@
+"""Many waits in one process: CPU per poll, memory, fairness under a rate.
+
+    python benchmarks/fleet.py [--json] [--operations 100000] [--speed 60] [--skip-fleet]
+
+The service runs in a process of its own: a bare asyncio server whose operations live on a clock
+`--speed` times as fast as the wall's. It answers after `--latency` seconds where CPU is measured,
+so that as many requests are in flight as are said to be. CPU is the process time of this process, so it counts every
+thread of ours and nothing of the server's. All ratios are of figures measured in the same run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import json
+import multiprocessing
+import random
+import resource
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
+from itertools import count, pairwise
+from typing import Any, ClassVar
+
+import httpx
+from httpx_aiohttp import HttpxAiohttpClient
+from nexus_operations import Adaptive, AsyncClient, Client, History, _transport
+
+PROJECT = "proj_bench"
+KNOWN = "op_known"
+ANSWERS = ("Finished", "Errored", "Cancelled")
+
+
+class Operations(asyncio.Protocol):
+    """Answers retrievals; an operation's life is in its id: `op_<number>_<seconds>_<outcome>`."""
+
+    started: ClassVar[dict[str, float]] = {}
+    requests: ClassVar[deque[float]] = deque(maxlen=200_000)
+    speed = 1.0
+    latency = 0.0
+
+    def connection_made(self, transport: Any) -> None:
+        """Remember where to answer."""
+        self.transport = transport
+        self.buffer = b""
+
+    def data_received(self, data: bytes) -> None:
+        """Answer each request, after the latency."""
+        self.buffer += data
+        while (end := self.buffer.find(b"\r\n\r\n")) >= 0:
+            path = self.buffer[: self.buffer.find(b"\r\n")].split(b" ")[1].decode()
+            self.buffer = self.buffer[end + 4 :]
+            body = self.answer(path.rsplit("/", 1)[1])
+            head = (
+                f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
+            )
+            loop = asyncio.get_running_loop()
+            loop.call_later(self.latency, self.transport.write, f"{head}\r\n\r\n{body}".encode())
+
+    def answer(self, op_id: str) -> str:
+        """Return the operation as it is now."""
+        if op_id == "requests":
+            return json.dumps(list(self.requests))
+        now = time.monotonic()
+        self.requests.append(now)
+        overview = "Running"
+        parts = op_id.split("_")
+        if len(parts) == 4:
+            age = (now - self.started.setdefault(op_id, now)) * self.speed
+            overview = parts[3] if age >= float(parts[2]) else "Running"
+        done = int(overview != "Running")
+        return (
+            f'{{"id":"{op_id}","kind":"nexus.annotations.export","status":{{"overview":"{overview}",'
+            f'"message":"Operation {overview.lower()}","progress":{{"unit":"whole operation",'
+            f'"withStatus":{{"Queued":0,"Running":{1 - done},"Finished":{done},"Cancelled":0,'
+            f'"Errored":0}}}}}},"createDate":1701927649302,"updateDate":1701927649302}}'
+        )
+
+
+def serve(pipe: Any, speed: float, latency: float) -> None:
+    async def main() -> None:
+        Operations.speed, Operations.latency = speed, latency
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(Operations, "127.0.0.1", 0, backlog=1024)
+        pipe.send(server.sockets[0].getsockname()[1])
+        await loop.run_in_executor(None, pipe.recv)
+
+    asyncio.run(main())
+
+
+class Server:
+    """The service in a process of its own; a context manager that gives its endpoint."""
+
+    def __init__(self, speed: float = 1.0, latency: float = 0.0) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipe, child = context.Pipe()
+        self.process = context.Process(target=serve, args=(child, speed, latency), daemon=True)
+
+    def __enter__(self) -> str:
+        self.process.start()
+        return f"http://127.0.0.1:{self.pipe.recv()}"
+
+    def __exit__(self, *_: object) -> None:
+        self.pipe.send(None)
+        self.process.join(10)
+
+
+def cpu_per(calls: int, work: Callable[[], object]) -> float:
+    """Return milliseconds of CPU per call."""
+    gc.collect()
+    before = time.process_time()
+    work()
+    return (time.process_time() - before) / calls * 1000
+
+
+async def in_flight(calls: int, width: int, call: Callable[[], Awaitable[Any]]) -> float:
+    """Make calls, `width` at a time; return milliseconds of CPU per call."""
+    numbers = iter(range(calls))
+
+    async def worker() -> None:
+        for _ in numbers:
+            await call()
+
+    await call()
+    gc.collect()
+    before = time.process_time()
+    await asyncio.gather(*(worker() for _ in range(width)))
+    return (time.process_time() - before) / calls * 1000
+
+
+def best(rounds: int, measure: Callable[[], float]) -> float:
+    return min(measure() for _ in range(rounds))
+
+
+class Polled:
+    """A schedule that polls as often as the bounds allow, to measure a poll's cost."""
+
+    def next_delay(self, _: History) -> float:
+        """Return no delay."""
+        return 0.0
+
+
+def measure_cpu(endpoint: str, calls: int) -> dict[str, float]:
+    """Return CPU per poll: ours, bare httpx over either transport, sync and async."""
+    url = f"{endpoint}/projects/{PROJECT}/operations/{KNOWN}"
+    headers = {"Secret-Key": "secret"}
+
+    async def bare(kind: type[httpx.AsyncClient]) -> float:
+        async with kind(headers=headers) as client:
+
+            async def get() -> None:
+                (await client.get(url)).json()
+
+            return await in_flight(calls, 64, get)
+
+    ids = [f"op_many{number}" for number in range(64)]
+
+    async def ours() -> float:
+        async with AsyncClient("secret", endpoint=endpoint) as client:
+            operations = client.get_project(PROJECT).operations
+            await operations.wait_all(ids, 1)
+            gc.collect()
+            before = time.process_time()
+            await operations.wait_all(ids, calls // 64, schedule=Polled())
+            return (time.process_time() - before) / (calls // 64 * 64) * 1000
+
+    async def get_only() -> float:
+        async with AsyncClient("secret", endpoint=endpoint) as client:
+            operations = client.get_project(PROJECT).operations
+            return await in_flight(calls, 64, lambda: operations.get(KNOWN))
+
+    def ours_sync_fleet() -> float:
+        with Client("secret", endpoint=endpoint) as client:
+            operations = client.get_project(PROJECT).operations
+            polls = calls // 64
+
+            def work() -> None:
+                operations.wait_all(ids, polls, schedule=Polled())
+
+            return cpu_per(polls * 64, work)
+
+    def bare_sync() -> float:
+        with httpx.Client(headers=headers) as client:
+            client.get(url).json()
+            return cpu_per(calls, lambda: [client.get(url).json() for _ in range(calls)])
+
+    def ours_sync() -> float:
+        with Client("secret", endpoint=endpoint) as client:
+            operations = client.get_project(PROJECT).operations
+            operations.get(KNOWN)
+            return cpu_per(calls, lambda: [operations.get(KNOWN) for _ in range(calls)])
+
+    figures = {
+        "bare_aiohttp_ms": best(3, lambda: asyncio.run(bare(HttpxAiohttpClient))),
+        "ours_async_fleet_ms": best(3, lambda: asyncio.run(ours())),
+        "ours_async_get_ms": best(3, lambda: asyncio.run(get_only())),
+        "ours_sync_fleet_ms": best(3, ours_sync_fleet),
+        "bare_stock_64_ms": asyncio.run(bare(httpx.AsyncClient)),
+        "bare_sync_ms": best(2, bare_sync),
+        "ours_sync_get_ms": best(2, ours_sync),
+    }
+    fast = _transport._fast_client
+    _transport._fast_client = lambda: None
+    figures["ours_async_fleet_without_extra_ms"] = best(2, lambda: asyncio.run(ours()))
+    _transport._fast_client = fast
+    figures["async_over_bare_aiohttp"] = figures["ours_async_fleet_ms"] / figures["bare_aiohttp_ms"]
+    figures["stock_64_over_async"] = figures["bare_stock_64_ms"] / figures["ours_async_fleet_ms"]
+    figures["sync_get_over_bare"] = figures["ours_sync_get_ms"] / figures["bare_sync_ms"]
+    figures["sync_fleet_over_async"] = (
+        figures["ours_sync_fleet_ms"] / figures["ours_async_fleet_ms"]
+    )
+    return figures
+
+
+def measure_fleet(endpoint: str, operations: int, speed: float) -> dict[str, float]:
+    """Wait for many operations; return the peak memory above the start, and what they ended in."""
+    luck = random.Random(1)
+    numbers = count()
+
+    def generate() -> Iterator[str]:
+        for _ in range(operations):
+            fate = luck.random()
+            outcome = ANSWERS[1] if fate < 0.05 else ANSWERS[2] if fate < 0.1 else ANSWERS[0]
+            yield f"op_{next(numbers)}_{luck.uniform(10, 600):.1f}_{outcome}"
+
+    async def wait() -> tuple[int, int]:
+        wrong = right = 0
+        # The schedule is told virtual seconds: its delays pass `speed` times as fast.
+        schedule = Sped(speed)
+        async with AsyncClient("secret", endpoint=endpoint) as client:
+            project = client.get_project(PROJECT).operations
+            outcomes = await project.wait_all(
+                generate(), raise_exception_if=None, schedule=schedule, on_error="return"
+            )
+            for outcome in outcomes:
+                expected = getattr(outcome, "id", "").rpartition("_")[2]
+                status = getattr(outcome, "status", None)
+                right += status is not None and status.overview == expected
+                wrong += status is None or status.overview != expected
+        return right, wrong
+
+    gc.collect()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    started, cpu = time.monotonic(), time.process_time()
+    right, wrong = asyncio.run(wait())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    return {
+        "operations": operations,
+        "speed": speed,
+        "right": right,
+        "wrong": wrong,
+        "peak_mb": peak / 1024,
+        "peak_kb_per_operation": peak / operations,
+        "seconds": time.monotonic() - started,
+        "cpu_seconds": time.process_time() - cpu,
+    }
+
+
+class Sped:
+    """The default schedule on an accelerated clock."""
+
+    def __init__(self, speed: float) -> None:
+        self.speed = speed
+
+    def next_delay(self, history: History) -> float:
+        """Return the default delay, sped up."""
+        faster = History(history.age_at_start * self.speed)
+        faster.add(history.age * self.speed, history.done, history.total, history.queued)
+        return Adaptive().next_delay(faster) / self.speed
+
+
+def measure_rate(endpoint: str, rate: float, operations: int, seconds: float) -> dict[str, float]:
+    """Wait for more operations than a rate can serve; return what the server saw."""
+
+    async def wait() -> tuple[list[float], dict[str, list[float]]]:
+        ids = [f"op_rate{number}" for number in range(operations)]
+        polls: dict[str, list[float]] = {}
+        async with AsyncClient("secret", endpoint=endpoint, max_rate=rate) as client:
+            transport = client._transport
+            fetch = transport.fetch
+
+            async def recorded(project_id: str, op_id: str, timeout: float) -> Any:
+                polls.setdefault(op_id, []).append(time.monotonic())
+                return await fetch(project_id, op_id, timeout)
+
+            transport.fetch = recorded  # type: ignore[method-assign]
+            await client.get_project(PROJECT).operations.wait_all(ids, max_wait=seconds)
+        times = httpx.get(f"{endpoint}/projects/x/operations/requests").json()
+        return times, polls
+
+    times, polls = asyncio.run(wait())
+    times = times[-sum(len(made) for made in polls.values()) :]
+    window: deque[float] = deque()
+    fullest = 0
+    for at in times:
+        window.append(at)
+        while at - window[0] >= 1.0:
+            window.popleft()
+        fullest = max(fullest, len(window))
+    fair = operations / rate
+    waits = [b - a for made in polls.values() for a, b in pairwise(made)]
+    return {
+        "rate": rate,
+        "operations": operations,
+        "fullest_second": fullest,
+        "fair_share_s": fair,
+        "longest_wait_over_fair_share": max(waits) / fair,
+        "never_polled": operations - len(polls),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Many waits in one process.")
+    parser.add_argument("--operations", type=int, default=100_000)
+    parser.add_argument("--speed", type=float, default=5.0, help="of the operations' clock")
+    parser.add_argument("--latency", type=float, default=0.02, help="of each answer, seconds")
+    parser.add_argument("--calls", type=int, default=6400, help="per CPU figure")
+    parser.add_argument("--rate", type=float, default=50.0)
+    parser.add_argument("--rate-operations", type=int, default=5000)
+    parser.add_argument("--skip-fleet", action="store_true", help="CPU figures only")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    arguments = parser.parse_args()
+    results: dict[str, dict[str, float]] = {}
+    if not arguments.skip_fleet:
+        with Server(arguments.speed) as endpoint:
+            results["fleet"] = measure_fleet(endpoint, arguments.operations, arguments.speed)
+    with Server(latency=arguments.latency) as endpoint:
+        results["cpu"] = measure_cpu(endpoint, arguments.calls)
+    if not arguments.skip_fleet:
+        cycles = 3 * arguments.rate_operations / arguments.rate
+        with Server() as endpoint:
+            results["rate"] = measure_rate(
+                endpoint, arguments.rate, arguments.rate_operations, cycles
+            )
+    if arguments.json:
+        print(json.dumps(results))
+        return
+    for name, figures in results.items():
+        print(name)
+        for key, value in figures.items():
+            print(f"  {key:<36}{value:>12.3f}")
+
+
+if __name__ == "__main__":
+    main()
