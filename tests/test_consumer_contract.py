@@ -89,7 +89,7 @@ WRONG: dict[str, list[Any]] = {
 
 
 def mutations(schema: dict[str, Any], value: Any, path: str) -> Iterator[tuple[Any, str]]:
-    """Yield every body that differs from a valid one in a single spot, and the path of the error."""
+    """Yield every body that differs from a valid one in one spot, and the path of the error."""
     schema = resolved(schema)
     for wrong in WRONG[schema["type"]]:
         yield wrong, path
