@@ -4,12 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 NODE_READY := openapi/node_modules/.ready
-SOURCES := wrappers tests benchmarks examples openapi/generate.py
+SOURCES := wrappers tests benchmarks examples openapi/generate.py openapi/diff_contract.py
 # The linter of the document asks nobody for news.
 export REDOCLY_TELEMETRY := off
 export REDOCLY_SUPPRESS_UPDATE_NOTICE := true
 
-.PHONY: help demo test lint types generate check-generated lint-openapi check format wheel-check lock clean
+.PHONY: help demo test lint types generate check-generated lint-openapi check format wheel-check contract diff-contract audit mutants lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -55,6 +55,19 @@ check-generated: $(READY) ## Fail if generated/ is not what the document generat
 wheel-check: $(READY) ## Build the wheel, install it alone, wait with it, weigh it
 	$(BIN)/python tests/wheel_check.py
 
+contract: $(READY) ## Contract tests of a service: URL=… PROJECT=… OP=…, the secret in NEXUS_SECRET
+	$(BIN)/python tests/contract_check.py --url "$(URL)" --project "$(PROJECT)" --op "$(OP)"
+
+diff-contract: $(READY) ## Tell what changed in the contract since BASE=<git revision>
+	$(BIN)/python openapi/diff_contract.py "$(BASE)"
+
+audit: $(READY) ## Look the pinned packages up in the public advisory data
+	$(BIN)/uvx pip-audit --disable-pip --require-hashes -r requirements-dev.txt
+
+mutants: $(READY) ## Mutation testing of the polling core, the errors and the transport seam
+	PYTHONPATH="$(CURDIR)/mutants/wrappers:$(CURDIR)/mutants/generated" $(BIN)/mutmut run
+	$(BIN)/mutmut results
+
 check: test lint types check-generated wheel-check ## All that .ci/run checks
 
 format: $(READY) ## Format the code and mend what can be mended
@@ -66,4 +79,4 @@ lock: $(READY) ## Renew requirements-dev.txt from pyproject.toml
 		--no-header --upgrade --all-extras --group dev pyproject.toml -o requirements-dev.txt
 
 clean: ## Remove what the targets made
-	rm -rf $(VENV) openapi/node_modules dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) mutants openapi/node_modules dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -68,17 +68,19 @@ class Operations(asyncio.Protocol):
             return json.dumps(list(self.requests))
         now = time.monotonic()
         self.requests.append(now)
+        started = self.started.setdefault(op_id, now)
+        created = int((time.time() - (now - started)) * 1000)
         overview = "Running"
         parts = op_id.split("_")
         if len(parts) == 4:
-            age = (now - self.started.setdefault(op_id, now)) * self.speed
+            age = (now - started) * self.speed
             overview = parts[3] if age >= float(parts[2]) else "Running"
         done = int(overview != "Running")
         return (
             f'{{"id":"{op_id}","kind":"nexus.annotations.export","status":{{"overview":"{overview}",'
             f'"message":"Operation {overview.lower()}","progress":{{"unit":"whole operation",'
             f'"withStatus":{{"Queued":0,"Running":{1 - done},"Finished":{done},"Cancelled":0,'
-            f'"Errored":0}}}}}},"createDate":1701927649302,"updateDate":1701927649302}}'
+            f'"Errored":0}}}}}},"createDate":{created},"updateDate":{created}}}'
         )
 
 
