@@ -27,7 +27,7 @@ $(NODE_READY): openapi/package-lock.json $(READY)
 demo: $(READY) ## Wait for operations on the embedded simulator
 	$(BIN)/python examples/demo.py
 
-test: $(READY) ## Run all tests, with branch coverage
+test: $(READY) $(NODE_READY) ## Run all tests, with branch coverage
 	rm -f .coverage .coverage.*
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage combine --quiet

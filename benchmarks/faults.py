@@ -90,15 +90,17 @@ class Case:
     expected: str
 
 
-def make_cases(count: int, seed: int) -> list[Case]:
-    """Return random scripts."""
+def make_cases(count: int, seed: int, longest: float = 4.0) -> list[Case]:
+    """Return random scripts of lives of up to `longest` real seconds."""
     luck = random.Random(seed)
     cases: list[Case] = []
     for _ in range(count):
         outcome: Any = luck.choices(["Finished", "Errored", "Cancelled", "Running"], [6, 2, 1, 1])[
             0
         ]
-        life = Life(duration=luck.uniform(0, 4), items=luck.choice([1, 10, 100]), outcome=outcome)
+        life = Life(
+            duration=luck.uniform(0, longest), items=luck.choice([1, 10, 100]), outcome=outcome
+        )
         troubles = luck.choices(TRANSIENT, k=luck.randint(0, 4))
         expected = {"Errored": "OperationFailedError", "Running": "running"}.get(outcome, outcome)
         if luck.random() < 0.2:
@@ -146,10 +148,10 @@ def open_sockets() -> int:
     return sockets
 
 
-def ours(cases: list[Case], kind: str) -> dict[str, Any]:
+def ours(cases: list[Case], kind: str, max_wait: float = MAX_WAIT) -> dict[str, Any]:
     """Run the cases with the sync fleet, the async one, or single sync waits in threads."""
     options: dict[str, Any] = {"clock": FastClock(), "request_timeout": REQUEST_TIMEOUT}
-    waiting: dict[str, Any] = {"max_wait": MAX_WAIT, "schedule": nexus.Fixed(4)}
+    waiting: dict[str, Any] = {"max_wait": max_wait, "schedule": nexus.Fixed(4)}
     with Simulator() as simulator:
         ids = start(simulator, cases)
         sockets, threads = open_sockets(), threading.active_count()
@@ -187,7 +189,7 @@ def ours(cases: list[Case], kind: str) -> dict[str, Any]:
                     with ThreadPoolExecutor(64) as pool:
                         results = list(pool.map(lambda op_id: single(operations, op_id), ids))
         seconds = time.monotonic() - began
-        deadline = MAX_WAIT / SPEED + REQUEST_TIMEOUT
+        deadline = max_wait / SPEED + REQUEST_TIMEOUT
         time.sleep(0.2)  # the server's ends of closed connections
         leaked = max(open_sockets() - sockets, 0)
         return {

@@ -3,8 +3,8 @@
     NEXUS_SECRET=… python tests/contract_check.py --url URL --project PROJECT --op OP
 
 schemathesis retrieves the operation that is named, and ids that do not exist, and compares each
-answer with `openapi/operations.yaml`. The secret comes from the environment, and goes to schemathesis
-the same way, never on a command line.
+answer with `openapi/operations.yaml`. The secret comes from the environment, and goes to
+schemathesis the same way, never on a command line.
 """
 
 from __future__ import annotations
