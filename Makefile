@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 NODE_READY := openapi/node_modules/.ready
-SOURCES := wrappers tests benchmarks examples openapi/generate.py openapi/diff_contract.py
+SOURCES := wrappers tests benchmarks examples openapi/generate.py openapi/diff_contract.py openapi/render.py
 # The linter of the document asks nobody for news.
 export REDOCLY_TELEMETRY := off
 export REDOCLY_SUPPRESS_UPDATE_NOTICE := true
@@ -29,7 +29,7 @@ demo: $(READY) ## Wait for operations on the embedded simulator
 
 test: $(READY) $(NODE_READY) ## Run all tests, with branch coverage
 	rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run -m pytest -n auto
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=95
 
@@ -46,11 +46,13 @@ types: $(READY) ## Check types with mypy and pyright, strict
 	$(BIN)/mypy tests/typing_api.py
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pyright
 
-generate: $(READY) ## Regenerate generated/ from the document
+generate: $(READY) ## Regenerate generated/ and the rendered contract from the document
 	$(BIN)/python openapi/generate.py
+	$(BIN)/python openapi/render.py
 
-check-generated: $(READY) ## Fail if generated/ is not what the document generates
+check-generated: $(READY) ## Fail if generated/ or the rendered contract is not what the document says
 	$(BIN)/python openapi/generate.py --check
+	$(BIN)/python openapi/render.py --check
 
 wheel-check: $(READY) ## Build the wheel, install it alone, wait with it, weigh it
 	$(BIN)/python tests/wheel_check.py
@@ -65,8 +67,7 @@ audit: $(READY) ## Look the pinned packages up in the public advisory data
 	$(BIN)/uvx pip-audit --disable-pip --require-hashes -r requirements-dev.txt
 
 mutants: $(READY) ## Mutation testing of the polling core, the errors and the transport seam
-	PYTHONPATH="$(CURDIR)/mutants/wrappers:$(CURDIR)/mutants/generated" $(BIN)/mutmut run
-	$(BIN)/mutmut results
+	$(BIN)/python tests/mutants.py
 
 check: test lint types check-generated wheel-check ## All that .ci/run checks
 

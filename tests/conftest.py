@@ -27,16 +27,29 @@ class Driver:
         self.options: dict[str, Any] = {"transport": self.transport, "clock": self.clock}
 
     def call(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        """Call a method of `operations`; an iterator's items come as a list."""
+        """Call a method of `operations` that returns."""
         if self.kind == "sync":
             with Client(SECRET, **self.options) as client:
-                result = getattr(client.get_project(PROJECT).operations, method)(*args, **kwargs)
-                return list(result) if method == "watch" else result
+                return getattr(client.get_project(PROJECT).operations, method)(*args, **kwargs)
 
         async def run() -> Any:
             async with AsyncClient(SECRET, **self.options) as client:
-                result = getattr(client.get_project(PROJECT).operations, method)(*args, **kwargs)
-                return [item async for item in result] if method == "watch" else await result
+                operations = client.get_project(PROJECT).operations
+                return await getattr(operations, method)(*args, **kwargs)
+
+        return asyncio.run(run())
+
+    def call_iterator(self, method: str, *args: Any, **kwargs: Any) -> list[Any]:
+        """Call a method of `operations` that iterates; return its items."""
+        if self.kind == "sync":
+            with Client(SECRET, **self.options) as client:
+                operations = client.get_project(PROJECT).operations
+                return list(getattr(operations, method)(*args, **kwargs))
+
+        async def run() -> list[Any]:
+            async with AsyncClient(SECRET, **self.options) as client:
+                operations = client.get_project(PROJECT).operations
+                return [item async for item in getattr(operations, method)(*args, **kwargs)]
 
         return asyncio.run(run())
 
@@ -47,7 +60,7 @@ class Driver:
         return self.call("wait_until_done", *args, **kwargs)
 
     def watch(self, *args: Any, **kwargs: Any) -> list[Operation]:
-        return self.call("watch", *args, **kwargs)
+        return self.call_iterator("watch", *args, **kwargs)
 
     @property
     def elapsed(self) -> float:

@@ -38,17 +38,7 @@ class Fleet(Driver):
         return self.call("wait_all", op_ids, **kwargs)
 
     def as_completed(self, op_ids: Any, **kwargs: Any) -> list[Outcome]:
-        if self.kind == "sync":
-            with Client(SECRET, **self.options) as client:
-                operations = client.get_project(PROJECT).operations
-                return list(operations.as_completed(op_ids, **kwargs))
-
-        async def run() -> list[Outcome]:
-            async with AsyncClient(SECRET, **self.options) as client:
-                operations = client.get_project(PROJECT).operations
-                return [outcome async for outcome in operations.as_completed(op_ids, **kwargs)]
-
-        return asyncio.run(run())
+        return self.call_iterator("as_completed", op_ids, **kwargs)
 
 
 @pytest.fixture(params=["sync", "async"])

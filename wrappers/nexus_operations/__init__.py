@@ -1,12 +1,5 @@
 """Wait for long-running operations of Datature Nexus."""
 
-from nexus_operations_api.models import (
-    Operation,
-    OperationProgress,
-    OperationProgressWithStatus,
-    OperationStatus,
-)
-
 from ._client import AsyncClient, AsyncProject, Client, Project
 from ._clock import Clock, SystemClock
 from ._errors import (
@@ -27,8 +20,15 @@ from ._errors import (
 )
 from ._fleet import Outcome, WaitErrorGroup
 from ._gather import FleetCancelled, FleetInterrupted
+from ._models import (
+    TERMINAL_STATUSES,
+    Operation,
+    OperationProgress,
+    OperationProgressWithStatus,
+    OperationStatus,
+)
 from ._operations import AsyncOperations, Operations
-from ._polling import TERMINAL_STATUSES
+from ._progress import Update
 from ._schedule import Adaptive, Change, Fixed, History, Schedule
 from ._version import __version__
 
@@ -68,6 +68,7 @@ __all__ = [
     "TooManyRequestsError",
     "UnauthorizedError",
     "UnexpectedStatusError",
+    "Update",
     "WaitErrorGroup",
     "__version__",
 ]

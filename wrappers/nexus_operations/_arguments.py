@@ -11,8 +11,7 @@ from reprlib import Repr
 from typing import cast
 from urllib.parse import urlsplit
 
-KNOWN_STATUSES = ("Queued", "Running", "Finished", "Cancelled", "Errored")
-"""The statuses that the contract names (`x-extensible-enum`); the service may send others."""
+from ._models import KNOWN_STATUSES
 
 DEFAULT_ENDPOINT = "https://api.datature.io"
 ENDPOINT_VARIABLE = "DATATURE_API_BASE_URL"

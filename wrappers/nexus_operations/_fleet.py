@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import heapq
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import _arguments as arguments
 from ._errors import NexusError
 from ._polling import Policy, Poll, Poller
 
 if TYPE_CHECKING:
-    from nexus_operations_api.models import Operation
+    from ._models import Operation
 
 if sys.version_info >= (3, 11):
     from builtins import ExceptionGroup
@@ -64,13 +64,22 @@ class WaitErrorGroup(ExceptionGroup[Exception]):
 
 
 class Wait:
-    """One waiting operation."""
+    """One waiting operation.
 
-    __slots__ = ("due", "op_id", "poller", "since")
+    Attributes:
+        op_id: Its id.
+        poller: What decides.
+        span: Its OpenTelemetry span, where there is one.
+        due: When its poll is due.
+        since: When that was decided.
+    """
+
+    __slots__ = ("due", "op_id", "poller", "since", "span")
 
     def __init__(self, op_id: str, poller: Poller, now: float) -> None:
         self.op_id = op_id
         self.poller = poller
+        self.span: Any = None
         self.due = now
         self.since = now
 
@@ -91,6 +100,11 @@ class Fleet:
         self._waiting: list[Wait] = []
         self.outcomes: dict[str, Outcome | None] = {}
         self.ended = 0
+
+    @property
+    def waiting(self) -> Iterable[Wait]:
+        """The waits whose next poll has not begun, in no order."""
+        return self._waiting
 
     @property
     def running(self) -> int:

@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import logging
 import queue
 import threading
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from . import _arguments as arguments
+from . import _tracing as tracing
 from ._fleet import Fleet, Outcome, Wait, WaitErrorGroup
+from ._progress import Notify, checked
 
 if TYPE_CHECKING:
-    from nexus_operations_api.models import Operation
-
     from ._clock import Clock
+    from ._models import Operation
     from ._pacing import Pacer
     from ._polling import Policy
 
@@ -72,7 +74,7 @@ class FleetCancelled(_Interrupted, asyncio.CancelledError):
 class Poll(Protocol):
     """Polls one operation and tells its poller; provided by `AsyncOperations`."""
 
-    def __call__(self, op_id: str, wait: Wait, /) -> Awaitable[None]:
+    def __call__(self, wait: Wait, /) -> Awaitable[None]:
         """Make the request that is due."""
         ...
 
@@ -86,12 +88,14 @@ class Job:
         policy: The bounds of each wait.
         max_waiting: Operations waited for at a time, at most; further ids are taken as others end.
         on_error: What an error does.
+        progress: Whom to tell after each poll.
     """
 
     op_ids: Iterable[str] | AsyncIterable[str]
     policy: Policy
     max_waiting: int
     on_error: OnError
+    progress: Notify | bool
 
     def __post_init__(self) -> None:
         if self.on_error not in ("group", "first", "return"):
@@ -102,9 +106,15 @@ class Job:
         if isinstance(op_ids, (str, bytes)) or not iterable:
             raise TypeError(f"op_ids must be an iterable of ids, not {arguments.show(op_ids)}")
         arguments.polls("max_waiting", self.max_waiting)
+        checked(self.progress)
         if isinstance(op_ids, (list, tuple)):
             for op_id in op_ids:
                 arguments.identifier("op_ids", op_id)
+
+    @property
+    def total(self) -> int | None:
+        """How many distinct operations there are, where that is known beforehand."""
+        return len(set(self.op_ids)) if isinstance(self.op_ids, (list, tuple, set)) else None
 
 
 class Runner:
@@ -158,6 +168,8 @@ class Runner:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            for wait in self.fleet.waiting:
+                tracing.end(wait)
 
     def _start_feeder(self) -> asyncio.Task[None] | None:
         """Start to take ids from an async iterable; from another they are taken in turn."""
@@ -227,7 +239,7 @@ class Runner:
 
     async def _poll_once(self, wait: Wait) -> None:
         try:
-            await self._poll(wait.op_id, wait)
+            await self._poll(wait)
             self._tell(self.fleet.give_back(wait, self._clock.monotonic()))
         except Exception as error:  # noqa: BLE001  (a defect of ours: it is raised by run)
             self._failure = error
@@ -281,7 +293,7 @@ async def wait_all(runner: Runner) -> list[Operation | Exception | None]:
 
 async def as_completed(
     make_runner: Callable[[Callable[[Outcome], None]], Runner],
-) -> AsyncIterator[Outcome]:
+) -> AsyncGenerator[Outcome, None]:
     """Iterate over outcomes as they come, in the running event loop."""
     outcomes: asyncio.Queue[Outcome | None] = asyncio.Queue()
     runner = make_runner(outcomes.put_nowait)
@@ -316,8 +328,9 @@ class Thread:
         self._outcomes: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
         self._failure: BaseException | None = None
         self._ready = threading.Event()
+        run = contextvars.copy_context().run  # a tracer puts the waits under the caller's span
         self._thread = threading.Thread(
-            target=self._main, name="nexus-operations-fleet", daemon=True
+            target=run, args=(self._main,), name="nexus-operations-fleet", daemon=True
         )
         self.runner: Runner
 

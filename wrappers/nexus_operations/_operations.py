@@ -5,6 +5,8 @@ All of it is shells around `_polling.Poller`: they sleep and fetch as it says, a
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import logging
 import threading
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
@@ -13,6 +15,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from . import _arguments as arguments
+from . import _tracing as tracing
 from ._clock import Clock
 from ._errors import NexusError, TooManyRequestsError
 from ._fleet import Outcome, Wait
@@ -28,11 +31,12 @@ from ._gather import (
 )
 from ._pacing import Pacer
 from ._polling import LONGEST_RETRY_AFTER, Policy, Poll, Poller
+from ._progress import Notify, checked, told, update_of
 from ._schedule import Adaptive, Schedule
 from ._transport import AsyncTransport, Transport
 
 if TYPE_CHECKING:
-    from nexus_operations_api.models import Operation
+    from ._models import Operation
 
 logger = logging.getLogger("nexus_operations")
 
@@ -92,10 +96,11 @@ class _Waits:
             request_timeout=self._context.request_timeout,
         )
 
-    def _begin(self, op_id: str, policy: Policy) -> Poller:
+    def _begin(self, op_id: str, policy: Policy) -> Wait:
         """Check the id and begin a wait."""
         arguments.identifier("op_id", op_id)
-        return Poller(policy, self._clock.monotonic())
+        now = self._clock.monotonic()
+        return Wait(op_id, Poller(policy, now), now)
 
     def _turn(self, poller: Poller) -> float:
         """Return 0 if the request may be made, else the seconds after which to ask again."""
@@ -103,44 +108,55 @@ class _Waits:
         pause = self._context.pacer.take(now)
         return pause if poller.deadline is None else max(min(pause, poller.deadline - now), 0.0)
 
-    def _received(self, poller: Poller, operation: Operation) -> None:
-        poller.received(operation, self._clock.monotonic(), self._clock.time())
+    def _received(self, wait: Wait, operation: Operation, notify: Notify | None) -> None:
+        poller, now = wait.poller, self._clock.monotonic()
+        poller.received(operation, now, self._clock.time())
         if poller.unknown_status is not None:
             logger.warning("%s: unknown status %r, polling on", operation.id, poller.unknown_status)
         if logger.isEnabledFor(logging.DEBUG):
             status = operation.status.overview
             logger.debug("%s: poll %d: %s; %s", operation.id, poller.polls, status, poller.step)
+        if notify is not None:
+            notify(update_of(wait, now, operation=operation))
 
-    def _failed(self, poller: Poller, op_id: str, error: NexusError) -> None:
-        now = self._clock.monotonic()
+    def _failed(self, wait: Wait, error: NexusError, notify: Notify | None) -> None:
+        poller, now = wait.poller, self._clock.monotonic()
         poller.failed(error, now)
         if isinstance(error, TooManyRequestsError) and error.retry_after is not None:
             self._context.pacer.hold(min(error.retry_after, LONGEST_RETRY_AFTER), now)
         if isinstance(poller.step, Poll):
             delay = poller.step.delay
-            logger.info("%s: poll %d failed, next in %.1f s: %s", op_id, poller.polls, delay, error)
+            polls, op_id = poller.polls, wait.op_id
+            logger.info("%s: poll %d failed, next in %.1f s: %s", op_id, polls, delay, error)
+        if notify is not None:
+            notify(update_of(wait, now, error=error))
 
     async def _poll_over(
-        self, transport: AsyncTransport, op_id: str, poller: Poller
+        self, transport: AsyncTransport, wait: Wait, notify: Notify | None
     ) -> Operation | None:
         """Make the request that is due and tell the poller; return the snapshot if there is one."""
-        step = poller.step
+        step = wait.poller.step
         assert isinstance(step, Poll)
-        try:
-            operation = await transport.fetch(self._project_id, op_id, step.timeout)
-        except NexusError as error:
-            self._failed(poller, op_id, error)
-            return None
-        self._received(poller, operation)
+        with tracing.polling(wait, self._project_id):
+            try:
+                operation = await transport.fetch(self._project_id, wait.op_id, step.timeout)
+            except NexusError as error:
+                self._failed(wait, error, notify)
+                return None
+            self._received(wait, operation, notify)
         return operation
 
     def _runner(
-        self, job: Job, transport: AsyncTransport, emit: Callable[[Outcome], None]
+        self,
+        job: Job,
+        transport: AsyncTransport,
+        notify: Notify | None,
+        emit: Callable[[Outcome], None],
     ) -> Runner:
         """Return what runs a fleet over a transport."""
 
-        async def poll(op_id: str, wait: Wait) -> None:
-            await self._poll_over(transport, op_id, wait.poller)
+        async def poll(wait: Wait) -> None:
+            await self._poll_over(transport, wait, notify)
 
         concurrency = self._context.max_concurrency or transport.concurrency
         return Runner(job, poll, self._clock, self._context.pacer, concurrency, emit)
@@ -181,6 +197,7 @@ class Operations(_Waits):
         max_wait: float | timedelta | None = 36000.0,
         max_outage: float | timedelta | None = 1800.0,
         schedule: Schedule | None = None,
+        progress: Notify | bool = False,
     ) -> Operation | None:
         """Retrieve an operation again and again until it has ended.
 
@@ -199,6 +216,9 @@ class Operations(_Waits):
             max_outage: Seconds (or a `timedelta`) without a successful retrieval that are
                 tolerated; `None` for no bound. An endpoint never connected to is given 60 s.
             schedule: When to poll; `Adaptive()` by default.
+            progress: `True` shows a live bar in a terminal (on standard error) and in a notebook,
+                and nothing elsewhere; it needs the extra `progress`. Or a function, called with an
+                `Update` after each poll; what it raises ends the wait.
 
         Returns:
             The operation once its status is terminal (Finished, Cancelled or Errored) and not named
@@ -212,10 +232,11 @@ class Operations(_Waits):
                 response that breaks the contract).
         """
         policy = self._policy(timeout, raise_exception_if, max_wait, max_outage, schedule)
-        poller = self._begin(op_id, policy)
-        while poller.pending:
-            self._poll(op_id, poller, abort_event)
-        return poller.result()
+        wait = self._begin(op_id, policy)
+        with told(checked(progress), 1) as notify, tracing.ending(wait):
+            while wait.poller.pending:
+                self._poll(wait, abort_event, notify)
+        return wait.poller.result()
 
     def watch(
         self,
@@ -238,42 +259,43 @@ class Operations(_Waits):
             As `wait_until_done`; bad arguments raise when `watch` is called.
         """
         policy = self._policy(timeout, raise_exception_if, max_wait, max_outage, schedule)
-        poller = self._begin(op_id, policy)
-        return self._snapshots(op_id, poller, abort_event)
+        wait = self._begin(op_id, policy)
+        return self._snapshots(wait, abort_event)
 
-    def _snapshots(
-        self, op_id: str, poller: Poller, abort_event: threading.Event | None
-    ) -> Iterator[Operation]:
+    def _snapshots(self, wait: Wait, abort_event: threading.Event | None) -> Iterator[Operation]:
         last: Operation | None = None
-        while poller.pending:
-            snapshot = self._poll(op_id, poller, abort_event)
-            if snapshot is not None and snapshot != last:
-                last = snapshot
-                yield snapshot
-        poller.result()
+        with tracing.ending(wait):
+            while wait.poller.pending:
+                snapshot = self._poll(wait, abort_event, None)
+                if snapshot is not None and snapshot != last:
+                    last = snapshot
+                    yield snapshot
+        wait.poller.result()
 
     def _poll(
-        self, op_id: str, poller: Poller, abort_event: threading.Event | None
+        self, wait: Wait, abort_event: threading.Event | None, notify: Notify | None
     ) -> Operation | None:
         """Carry out the poller's step; return the snapshot if there is one."""
-        step = poller.step
+        step = wait.poller.step
         assert isinstance(step, Poll)
-        try:
-            pause = step.delay
-            while True:
-                if not self._clock.sleep(pause, abort_event):
-                    raise _Stopped
-                pause = self._turn(poller)
-                if pause <= 0:
-                    break
-            operation = self._fetch(op_id, step.timeout, abort_event)
-        except _Stopped:
-            poller.stop()
-            return None
-        except NexusError as error:
-            self._failed(poller, op_id, error)
-            return None
-        self._received(poller, operation)
+        pause = step.delay
+        while True:
+            if not self._clock.sleep(pause, abort_event):
+                wait.poller.stop()
+                return None
+            pause = self._turn(wait.poller)
+            if pause <= 0:
+                break
+        with tracing.polling(wait, self._project_id):
+            try:
+                operation = self._fetch(wait.op_id, step.timeout, abort_event)
+            except _Stopped:
+                wait.poller.stop()
+                return None
+            except NexusError as error:
+                self._failed(wait, error, notify)
+                return None
+            self._received(wait, operation, notify)
         return operation
 
     def _fetch(self, op_id: str, timeout: float, abort_event: threading.Event | None) -> Operation:
@@ -296,6 +318,7 @@ class Operations(_Waits):
         max_outage: float | timedelta | None = 1800.0,
         schedule: Schedule | None = None,
         max_waiting: int = 100_000,
+        progress: Notify | bool = False,
     ) -> list[Operation | Exception | None]:
         """Wait for many operations at once; return what each ended in, in the order given.
 
@@ -313,6 +336,7 @@ class Operations(_Waits):
                 raises the first at once and ends the others' waits; `"return"` puts errors into
                 the list.
             max_waiting: Operations waited for at a time; further ids are taken as others end.
+            progress: As in `wait_until_done`; a function is called in the thread that polls.
 
         Returns:
             For each id the operation, `None` where it was still running at a bound, or the error.
@@ -323,9 +347,9 @@ class Operations(_Waits):
             ValueError, TypeError: For a bad argument, an id in a list included; no request is made.
         """
         policy = self._policy(timeout, raise_exception_if, max_wait, max_outage, schedule)
-        return wait_all_in_thread(
-            self._thread(Job(op_ids, policy, max_waiting, on_error), abort_event)
-        )
+        job = Job(op_ids, policy, max_waiting, on_error, progress)
+        with told(progress, job.total) as notify:
+            return wait_all_in_thread(self._thread(job, notify, abort_event))
 
     def as_completed(
         self,
@@ -339,6 +363,7 @@ class Operations(_Waits):
         max_outage: float | timedelta | None = 1800.0,
         schedule: Schedule | None = None,
         max_waiting: int = 100_000,
+        progress: Notify | bool = False,
     ) -> Iterator[Outcome]:
         """Wait for many operations at once; iterate over their outcomes as they end.
 
@@ -351,17 +376,23 @@ class Operations(_Waits):
             are raised together after the last outcome.
         """
         policy = self._policy(timeout, raise_exception_if, max_wait, max_outage, schedule)
-        job = Job(op_ids, policy, max_waiting, on_error)
-        return as_completed_in_thread(self._thread(job, abort_event))
+        job = Job(op_ids, policy, max_waiting, on_error, progress)
+        return self._completed(job, abort_event)
 
-    def _thread(self, job: Job, abort_event: threading.Event | None) -> Thread:
+    def _completed(self, job: Job, abort_event: threading.Event | None) -> Iterator[Outcome]:
+        with told(job.progress, job.total) as notify:
+            yield from as_completed_in_thread(self._thread(job, notify, abort_event))
+
+    def _thread(
+        self, job: Job, notify: Notify | None, abort_event: threading.Event | None
+    ) -> Thread:
         """Return the thread that runs a fleet over an async transport of its own."""
 
         def start(
             emit: Callable[[Outcome], None],
         ) -> tuple[Runner, Callable[[], Awaitable[None]]]:
             transport = self._context.connect()
-            return self._runner(job, transport, emit), transport.aclose
+            return self._runner(job, transport, notify, emit), transport.aclose
 
         return Thread(start, abort_event)
 
@@ -383,7 +414,11 @@ def _run_until(abort_event: threading.Event, call: Callable[[], Operation]) -> O
         finally:
             ended.set()
 
-    threading.Thread(target=run, name="nexus-operations-request", daemon=True).start()
+    # The thread sees the caller's context: a tracer puts the request under the wait.
+    context = contextvars.copy_context()
+    threading.Thread(
+        target=context.run, args=(run,), name="nexus-operations-request", daemon=True
+    ).start()
     while not ended.wait(IN_FLIGHT_CHECK):
         if abort_event.is_set():
             raise _Stopped
@@ -415,16 +450,18 @@ class AsyncOperations(_Waits):
         max_wait: float | timedelta | None = 36000.0,
         max_outage: float | timedelta | None = 1800.0,
         schedule: Schedule | None = None,
+        progress: Notify | bool = False,
     ) -> Operation | None:
         """Retrieve an operation again and again until it has ended.
 
         See `Operations.wait_until_done`; cancel the task to stop the wait.
         """
         policy = self._policy(timeout, raise_exception_if, max_wait, max_outage, schedule)
-        poller = self._begin(op_id, policy)
-        while poller.pending:
-            await self._poll(op_id, poller)
-        return poller.result()
+        wait = self._begin(op_id, policy)
+        with told(checked(progress), 1) as notify, tracing.ending(wait):
+            while wait.poller.pending:
+                await self._poll(wait, notify)
+        return wait.poller.result()
 
     def watch(
         self,
@@ -438,26 +475,26 @@ class AsyncOperations(_Waits):
     ) -> AsyncIterator[Operation]:
         """Iterate over an operation's snapshots as they change; see `Operations.watch`."""
         policy = self._policy(timeout, raise_exception_if, max_wait, max_outage, schedule)
-        poller = self._begin(op_id, policy)
-        return self._snapshots(op_id, poller)
+        return self._snapshots(self._begin(op_id, policy))
 
-    async def _snapshots(self, op_id: str, poller: Poller) -> AsyncIterator[Operation]:
+    async def _snapshots(self, wait: Wait) -> AsyncIterator[Operation]:
         last: Operation | None = None
-        while poller.pending:
-            snapshot = await self._poll(op_id, poller)
-            if snapshot is not None and snapshot != last:
-                last = snapshot
-                yield snapshot
-        poller.result()
+        with tracing.ending(wait):
+            while wait.poller.pending:
+                snapshot = await self._poll(wait, None)
+                if snapshot is not None and snapshot != last:
+                    last = snapshot
+                    yield snapshot
+        wait.poller.result()
 
-    async def _poll(self, op_id: str, poller: Poller) -> Operation | None:
+    async def _poll(self, wait: Wait, notify: Notify | None) -> Operation | None:
         """Carry out the poller's step; return the snapshot if there is one."""
-        step = poller.step
+        step = wait.poller.step
         assert isinstance(step, Poll)
         await self._clock.async_sleep(step.delay)
-        while (pause := self._turn(poller)) > 0:
+        while (pause := self._turn(wait.poller)) > 0:
             await self._clock.async_sleep(pause)
-        return await self._poll_over(self._transport, op_id, poller)
+        return await self._poll_over(self._transport, wait, notify)
 
     async def wait_all(
         self,
@@ -470,6 +507,7 @@ class AsyncOperations(_Waits):
         max_outage: float | timedelta | None = 1800.0,
         schedule: Schedule | None = None,
         max_waiting: int = 100_000,
+        progress: Notify | bool = False,
     ) -> list[Operation | Exception | None]:
         """Wait for many operations at once; return what each ended in, in the order given.
 
@@ -477,8 +515,9 @@ class AsyncOperations(_Waits):
         `FleetCancelled`, which tells what had ended and what had not.
         """
         policy = self._policy(timeout, raise_exception_if, max_wait, max_outage, schedule)
-        job = Job(op_ids, policy, max_waiting, on_error)
-        return await wait_all(self._runner(job, self._transport, lambda _: None))
+        job = Job(op_ids, policy, max_waiting, on_error, progress)
+        with told(progress, job.total) as notify:
+            return await wait_all(self._runner(job, self._transport, notify, lambda _: None))
 
     def as_completed(
         self,
@@ -491,11 +530,19 @@ class AsyncOperations(_Waits):
         max_outage: float | timedelta | None = 1800.0,
         schedule: Schedule | None = None,
         max_waiting: int = 100_000,
+        progress: Notify | bool = False,
     ) -> AsyncIterator[Outcome]:
         """Wait for many operations at once; iterate over their outcomes as they end.
 
         See `Operations.as_completed`. `op_ids` may be an async iterable, too.
         """
         policy = self._policy(timeout, raise_exception_if, max_wait, max_outage, schedule)
-        job = Job(op_ids, policy, max_waiting, on_error)
-        return as_completed(lambda emit: self._runner(job, self._transport, emit))
+        job = Job(op_ids, policy, max_waiting, on_error, progress)
+        return self._completed(job)
+
+    async def _completed(self, job: Job) -> AsyncIterator[Outcome]:
+        with told(job.progress, job.total) as notify:
+            outcomes = as_completed(lambda emit: self._runner(job, self._transport, notify, emit))
+            async with contextlib.aclosing(outcomes):
+                async for outcome in outcomes:
+                    yield outcome

@@ -18,15 +18,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ._arguments import KNOWN_STATUSES
 from ._errors import NexusError, OperationFailedError
+from ._models import KNOWN_STATUSES, TERMINAL_STATUSES
 from ._schedule import Adaptive, History, Schedule
 
 if TYPE_CHECKING:
-    from nexus_operations_api.models import Operation
-
-TERMINAL_STATUSES = frozenset({"Finished", "Cancelled", "Errored"})
-"""The statuses after which an operation no longer changes."""
+    from ._models import Operation
 
 JITTER = 0.05
 """Each delay is spread by this share to either side, so that a fleet does not poll in step."""
@@ -142,6 +139,16 @@ class Poller:
         return self._deadline
 
     @property
+    def started(self) -> float:
+        """The instant at which the wait began."""
+        return self._started
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds from the last good poll to the predicted end, or `None` without a prediction."""
+        return None if self._history is None else self._history.remaining
+
+    @property
     def pending(self) -> bool:
         """Whether there is another poll to make."""
         return isinstance(self.step, Poll)
@@ -230,16 +237,14 @@ class Poller:
 
     def _observe(self, operation: Operation, now: float, wall: float) -> History:
         """Bring the history up to date."""
-        counts = operation.status.progress.with_status
-        done = counts.Finished + counts.Cancelled + counts.Errored
         if self._history is None:
             age = max(wall - operation.create_date / 1000, 0.0)
             self._created = now - age
             self._history = History(max(self._started - self._created, 0.0))
         self._history.add(
             now - self._created,
-            done,
-            done + counts.Queued + counts.Running,
+            operation.units_done,
+            operation.units,
             operation.status.overview == "Queued",
         )
         return self._history

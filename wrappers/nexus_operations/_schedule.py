@@ -111,6 +111,13 @@ class History:
             return False
         return self.age - self.last.seen > STALLED * (self.last.seen - self.previous.seen)
 
+    @property
+    def remaining(self) -> float | None:
+        """Seconds until the predicted end; `None` where nothing predicts it, 0 where it is due."""
+        if self.last is None or not self.consistent or self.stalled:
+            return None
+        return max(predict_end(self, self.last)[0] - self.age, 0.0)
+
     def add(self, age: float, done: int, total: int, queued: bool) -> None:
         """Take in what a poll found at an age."""
         if self.polls and (done < self.done or total != self.total):

@@ -24,7 +24,7 @@ import httpx
 import msgspec
 from nexus_operations_api.api.operations import get_operation
 from nexus_operations_api.client import AuthenticatedClient
-from nexus_operations_api.models import Operation
+from nexus_operations_api.models import Operation as GeneratedOperation
 
 from ._errors import (
     InvalidResponseError,
@@ -33,6 +33,7 @@ from ._errors import (
     RequestTimeoutError,
     error_type,
 )
+from ._models import Operation
 from ._version import __version__
 
 T = TypeVar("T")
@@ -414,5 +415,5 @@ else:
 
 def _operation(parsed: object) -> Operation:
     """Return the parsed operation: the hooks let nothing but a 200 come this far."""
-    assert isinstance(parsed, Operation)
-    return parsed
+    assert isinstance(parsed, GeneratedOperation)
+    return Operation.of(parsed)

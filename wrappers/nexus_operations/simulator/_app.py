@@ -2,14 +2,20 @@
 
 POST   /_simulator/operations   {"kind", "project_id", "life": {…}, "troubles": [{…}]} -> {"id"}
 GET    /_simulator/operations   every operation as it is now
+POST   /_simulator/ends         {"op_id", "outcome", "message"} ends an operation now
 POST   /_simulator/troubles     [{…}] for the next answers of any operation
+PUT    /_simulator/latency      {"seconds"} that each retrieval is left unanswered
+GET    /_simulator/state        {"operations", "requests", "latency"}
 DELETE /_simulator              forget everything
+GET    /                        the live page; its files are in static/
+GET    /_simulator/contract     the contract, rendered
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from importlib.resources import files
 from typing import Any
 
 import msgspec
@@ -18,11 +24,20 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
-from ._script import Life, Trouble
+from ._script import Ending, Life, Seconds, Trouble
 from ._service import DEFAULT_PROJECT, Reply, Service
 
 PIECES = 20
 """Into how many pieces a dripped body is cut."""
+
+PAGES = {
+    "/": ("page.html", "text/html"),
+    "/_simulator": ("page.html", "text/html"),
+    "/_simulator/page.js": ("page.js", "text/javascript"),
+    "/_simulator/page.css": ("page.css", "text/css"),
+    "/_simulator/contract": ("contract.html", "text/html"),
+}
+"""The files of the live page, and of the rendered contract."""
 
 Abort = Callable[[Scope, bytes], None]
 """Writes bytes to the connection of a scope as they are, and resets it."""
@@ -36,6 +51,20 @@ class NewOperation(msgspec.Struct, forbid_unknown_fields=True):
     project_id: str = DEFAULT_PROJECT
     op_id: str | None = None
     troubles: list[Trouble] = []
+
+
+class End(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of `POST /_simulator/ends`."""
+
+    op_id: str
+    outcome: Ending = "Finished"
+    message: str | None = None
+
+
+class Latency(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of `PUT /_simulator/latency`."""
+
+    seconds: Seconds
 
 
 class _Answer(Response):
@@ -98,6 +127,8 @@ def build_app(service: Service, abort: Abort) -> Router:
     async def retrieve(scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         path = scope.get("raw_path", b"").decode("latin-1").partition("?")[0]
+        if service.latency:
+            await asyncio.sleep(service.latency)
         reply = service.answer(request.method, path or request.url.path, request.headers)
         await _Answer(reply, abort)(scope, receive, send)
 
@@ -119,6 +150,32 @@ def build_app(service: Service, abort: Abort) -> Router:
         service.trouble(*troubles)
         return Response(status_code=204)
 
+    async def end(request: Request) -> Response:
+        wish, problem = await _decoded(request, End)
+        if problem is not None:
+            return problem
+        try:
+            service.end(wish.op_id, wish.outcome, wish.message)
+        except KeyError:
+            return JSONResponse({"message": "Operation not found"}, 404)
+        return Response(status_code=204)
+
+    async def slow_down(request: Request) -> Response:
+        wish, problem = await _decoded(request, Latency)
+        if problem is not None:
+            return problem
+        service.latency = wish.seconds
+        return Response(status_code=204)
+
+    async def state(_: Request) -> Response:
+        return JSONResponse(
+            {
+                "operations": service.operations(),
+                "requests": service.request_count,
+                "latency": service.latency,
+            }
+        )
+
     async def forget(_: Request) -> Response:
         service.reset()
         return Response(status_code=204)
@@ -128,12 +185,28 @@ def build_app(service: Service, abort: Abort) -> Router:
         routes=[
             Route("/_simulator/operations", start, methods=["POST"]),
             Route("/_simulator/operations", listing, methods=["GET"]),
+            Route("/_simulator/ends", end, methods=["POST"]),
             Route("/_simulator/troubles", trouble, methods=["POST"]),
+            Route("/_simulator/latency", slow_down, methods=["PUT"]),
+            Route("/_simulator/state", state, methods=["GET"]),
             Route("/_simulator", forget, methods=["DELETE"]),
+            *(Route(path, _page(*page), methods=["GET"]) for path, page in PAGES.items()),
         ],
         redirect_slashes=False,
         default=retrieve,
     )
+
+
+def _page(name: str, media_type: str) -> Callable[[Request], Awaitable[Response]]:
+    """Return what serves one of the files in static/."""
+
+    async def serve(_: Request) -> Response:
+        content = (files(__package__) / "static" / name).read_bytes()
+        # Nothing that the page shows can load or run what is not the simulator's own.
+        headers = {"Content-Security-Policy": "default-src 'self'", "Cache-Control": "no-store"}
+        return Response(content, media_type=media_type, headers=headers)
+
+    return serve
 
 
 async def _decoded(request: Request, type_: Any) -> tuple[Any, Response | None]:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+Ending = Literal["Finished", "Errored", "Cancelled"]
 Outcome = Literal["Finished", "Errored", "Cancelled", "Running"]
 Shape = Literal["linear", "front", "back", "stall", "burst"]
 Seconds = Annotated[float, msgspec.Meta(ge=0)]

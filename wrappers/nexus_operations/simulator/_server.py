@@ -14,7 +14,7 @@ from starlette.types import Scope
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ._app import build_app
-from ._script import Life, Trouble
+from ._script import Ending, Life, Trouble
 from ._service import DEFAULT_PROJECT, Service
 
 HOST = "127.0.0.1"
@@ -65,6 +65,10 @@ class Simulator:
     def start(self, life: Life | None = None, **options: Any) -> str:
         """Start an operation and return its id; see `Service.start`."""
         return self.service.start(life, **options)
+
+    def end(self, op_id: str, outcome: Ending = "Finished", message: str | None = None) -> None:
+        """End an operation now; see `Service.end`."""
+        self.service.end(op_id, outcome, message)
 
     def trouble(self, *troubles: Trouble, op_id: str | None = None) -> None:
         """Queue troubles for the next answers; see `Service.trouble`."""

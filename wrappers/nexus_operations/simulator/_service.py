@@ -14,7 +14,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
 
-from ._script import Life, Trouble
+from ._script import Ending, Life, Trouble
 
 DEFAULT_PROJECT = "proj_simulated"
 REMEMBERED_REQUESTS = 10_000
@@ -53,6 +53,7 @@ class _Record:
     created: int
     updated: int
     seen: tuple[str, dict[str, int]] | None = None
+    ended: tuple[str, dict[str, int], str] | None = None
     troubles: deque[Trouble] = field(default_factory=deque[Trouble])
 
 
@@ -65,6 +66,11 @@ class Service:
         speed: Seconds of an operation's life that pass in one second.
         monotonic: Where the lives' time comes from.
         wall: Where dates come from.
+
+    Attributes:
+        latency: Seconds that the server leaves a retrieval unanswered (not in virtual time).
+        requests: The last retrievals made.
+        request_count: How many were made.
     """
 
     def __init__(
@@ -84,6 +90,7 @@ class Service:
         self._lock = threading.Lock()
         self._records: dict[tuple[str, str], _Record] = {}
         self._troubles: deque[Trouble] = deque()
+        self.latency = 0.0
         self.requests: deque[Request] = deque(maxlen=REMEMBERED_REQUESTS)
         self.request_count = 0
 
@@ -105,12 +112,28 @@ class Service:
             self._records[project_id, op_id] = record
         return op_id
 
-    def trouble(self, *troubles: Trouble, op_id: str | None = None) -> None:
-        """Queue troubles for the next answers, of one operation or of all."""
+    def end(self, op_id: str, outcome: Ending = "Finished", message: str | None = None) -> None:
+        """End an operation now, whatever its script says.
+
+        Raises:
+            KeyError: If there is no such operation.
+        """
         with self._lock:
-            queue = self._troubles
-            if op_id is not None:
-                queue = next(r for r in self._records.values() if r.id == op_id).troubles
+            record = self._record(op_id)
+            counts = record.life.counts(self._age(record))
+            rest = counts["Queued"] + counts["Running"]
+            counts.update({"Queued": 0, "Running": 0})
+            counts[outcome] += rest
+            record.ended = (outcome, counts, message or f"Operation {outcome.lower()}")
+
+    def trouble(self, *troubles: Trouble, op_id: str | None = None) -> None:
+        """Queue troubles for the next answers, of one operation or of all.
+
+        Raises:
+            KeyError: If there is no such operation.
+        """
+        with self._lock:
+            queue = self._troubles if op_id is None else self._record(op_id).troubles
             for trouble in troubles:
                 queue.extend([trouble] * trouble.times)
 
@@ -121,11 +144,21 @@ class Service:
             self._troubles.clear()
             self.requests.clear()
             self.request_count = 0
+            self.latency = 0.0
 
     def operations(self) -> list[dict[str, Any]]:
         """Return all operations as they are now."""
         with self._lock:
             return [self._body(record) for record in self._records.values()]
+
+    def _record(self, op_id: str) -> _Record:
+        for record in self._records.values():
+            if record.id == op_id:
+                return record
+        raise KeyError(op_id)
+
+    def _age(self, record: _Record) -> float:
+        return (self._monotonic() - record.started) * self._speed
 
     def answer(self, method: str, path: str, headers: Mapping[str, str]) -> Reply:
         """Answer a request; `path` is percent-encoded, header names are in lower case."""
@@ -163,8 +196,12 @@ class Service:
 
     def _body(self, record: _Record) -> dict[str, Any]:
         """Return an operation as it is now, in the contract's words."""
-        age = (self._monotonic() - record.started) * self._speed
-        status, counts = record.life.status(age), record.life.counts(age)
+        if record.ended is not None:
+            status, counts, message = record.ended
+        else:
+            age = self._age(record)
+            status, counts = record.life.status(age), record.life.counts(age)
+            message = record.life.text(status)
         if record.seen is not None and record.seen != (status, counts):
             record.updated = max(int(self._wall() * 1000), record.created)
         record.seen = (status, counts)
@@ -173,7 +210,7 @@ class Service:
             "kind": record.kind,
             "status": {
                 "overview": status,
-                "message": record.life.text(status),
+                "message": message,
                 "progress": {"unit": record.life.unit, "withStatus": dict(counts)},
             },
             "createDate": record.created,

@@ -1,0 +1,90 @@
+"""Mutation testing: does the suite notice a change in one spot? Run by `make mutants`.
+
+    python tests/mutants.py [--jobs 2]
+
+mutmut wants its sources below `src/`, so the library is copied to a folder laid out so. Prints the
+score and every change that no test noticed; `docs/mutants.md` gives the reason for each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+WORK = ROOT / "mutants"
+MODULES = ("_polling", "_schedule", "_errors", "_transport")
+TESTS = ("polling", "schedule", "errors", "arguments", "responses", "waiting", "transport", "fleet")
+GOAL = 90.0
+
+CONFIG = """
+[tool.mutmut]
+source_paths = ["src"]
+only_mutate = [{modules}]
+also_copy = ["benchmarks"]
+pytest_add_cli_args_test_selection = [{tests}]
+pytest_add_cli_args = ["-x", "-q", "-p", "no:cacheprovider"]
+
+[tool.pytest.ini_options]
+pythonpath = ["."]
+"""
+
+
+def quoted(names: list[str]) -> str:
+    """Return names as the items of a TOML list."""
+    return ", ".join(f'"{name}"' for name in names)
+
+
+def lay_out() -> None:
+    """Copy what is mutated and what tests it."""
+    shutil.rmtree(WORK, ignore_errors=True)
+    ignore = shutil.ignore_patterns("__pycache__")
+    for package in ("wrappers/nexus_operations", "generated/nexus_operations_api"):
+        shutil.copytree(ROOT / package, WORK / "src" / Path(package).name, ignore=ignore)
+    for folder in ("tests", "benchmarks"):
+        shutil.copytree(ROOT / folder, WORK / folder, ignore=ignore)
+    modules = [f"src/nexus_operations/{module}.py" for module in MODULES]
+    tests = [f"tests/test_{name}.py" for name in TESTS]
+    config = CONFIG.format(modules=quoted(modules), tests=quoted(tests))
+    (WORK / "pyproject.toml").write_text(config)
+    # Python does not look again into a folder that was missing when it started.
+    (WORK / "mutants/src").mkdir(parents=True)
+
+
+def mutmut(*arguments: str) -> str:
+    """Run mutmut in the folder; return what it printed."""
+    path = os.pathsep.join([str(WORK / "mutants/src"), str(WORK / "mutants")])
+    command = [sys.executable, "-m", "mutmut", *arguments]
+    environment = {**os.environ, "PYTHONPATH": path}
+    quiet = arguments[0] != "run"
+    output = subprocess.PIPE if quiet else None
+    done = subprocess.run(command, cwd=WORK, env=environment, stdout=output, text=True, check=False)
+    return done.stdout or ""
+
+
+def main() -> int:
+    """Run mutmut and print the score; return 1 if it is below the goal."""
+    parser = argparse.ArgumentParser(description="Mutation testing.")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    lay_out()
+    mutmut("run", "--max-children", str(parser.parse_args().jobs))
+    mutmut("export-cicd-stats")
+    figures = json.loads((WORK / "mutants/mutmut-cicd-stats.json").read_text())
+    noticed = figures["killed"] + figures["timeout"] + figures["segfault"]
+    total = noticed + figures["survived"] + figures["suspicious"] + figures["no_tests"]
+    for line in mutmut("results").splitlines():
+        name, _, result = line.strip().partition(": ")
+        if result in ("survived", "suspicious", "no tests"):
+            print(mutmut("show", name))
+    score = 100.0 * noticed / max(total, 1)
+    print(f"{noticed} of {total} changes noticed: {score:.1f}%")
+    return 0 if score >= GOAL else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

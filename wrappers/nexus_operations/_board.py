@@ -1,0 +1,214 @@
+"""The live board, a row an operation, in a terminal and in a notebook. Needs Rich."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Generator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from ._models import TERMINAL_STATUSES, Operation
+from ._progress import Notify, Update
+
+STYLES = {"Finished": "green", "Running": "blue", "Errored": "red", "Cancelled": "yellow"}
+BAR_WIDTH = 24
+FEW_ROWS = 10
+"""Rows where the height of the screen is not known."""
+
+REFRESH = 4.0
+"""Redraws per second, at most."""
+
+NOTEBOOK_WIDTH = 120
+PAGE = '<pre style="line-height:normal;font-family:monospace">{code}</pre>'
+
+
+@dataclass(slots=True)
+class Row:
+    """One operation on the board, as of its last poll."""
+
+    op_id: str
+    at: float
+    elapsed: float
+    status: str = "…"
+    fraction: float = 0.0
+    counts: str = ""
+    remaining: float | None = None
+    note: str = ""
+    over: bool = False
+
+
+class Board:
+    """What is known of a set of waits, as something Rich can draw; safe to share between threads.
+
+    Args:
+        total: How many operations there are, where that is known.
+    """
+
+    def __init__(self, total: int | None = None) -> None:
+        self._total = total
+        self._lock = threading.Lock()
+        self._rows: dict[str, Row] = {}
+        self._ended: Counter[str] = Counter()
+
+    def update(self, update: Update) -> None:
+        """Take in what a poll found."""
+        now = time.monotonic()
+        with self._lock:
+            row = self._rows.setdefault(update.op_id, Row(update.op_id, now, update.elapsed))
+            row.at, row.elapsed = now, update.elapsed
+            row.remaining = update.remaining
+            row.over = update.next_poll is None
+            if update.operation is not None:
+                row.status = update.operation.status.overview
+                row.fraction = update.operation.fraction_done
+                row.counts = counts_of(update.operation)
+                row.note = ""
+            elif update.error is not None:
+                row.note = trouble_of(update)
+            if row.over:
+                ended = row.status if row.status in TERMINAL_STATUSES else "still running"
+                self._ended["failed" if update.error is not None else ended] += 1
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw the summary, and as many operations as there is room for: running ones first."""
+        room = max((options.max_height if console.is_terminal else FEW_ROWS + 3) - 3, 1)
+        with self._lock:
+            rows = list(self._rows.values())
+            ended = Counter(self._ended)
+        total = len(rows) if self._total is None else self._total
+        if total != 1:
+            yield self._summary(total, ended)
+        rows.sort(key=lambda row: row.over)
+        yield self._table(rows[:room])
+        if len(rows) > room:
+            yield Text(f"… and {len(rows) - room} more", style="dim")
+
+    def _summary(self, total: int, ended: Counter[str]) -> Table:
+        table = Table.grid(padding=(0, 1))
+        done = sum(ended.values())
+        parts = ", ".join(f"{count} {name}" for name, count in sorted(ended.items()))
+        bar = ProgressBar(total=max(total, 1), completed=done, width=BAR_WIDTH)
+        table.add_row(Text(f"{done} of {total} ended", style="bold"), bar, Text(parts))
+        return table
+
+    def _table(self, rows: list[Row]) -> Table:
+        table = Table.grid(padding=(0, 1))
+        table.add_column(no_wrap=True, overflow="ellipsis", min_width=8)
+        table.add_column(no_wrap=True)
+        table.add_column(width=BAR_WIDTH)
+        table.add_column(no_wrap=True, overflow="ellipsis")
+        table.add_column(no_wrap=True, justify="right")
+        table.add_column(no_wrap=True, overflow="ellipsis")
+        now = time.monotonic()
+        for row in rows:
+            since = 0.0 if row.over else now - row.at
+            bar = ProgressBar(total=1.0, completed=row.fraction, width=BAR_WIDTH)
+            table.add_row(
+                Text(row.op_id),
+                Text(row.status, style=STYLES.get(row.status, "magenta")),
+                bar,
+                Text(row.counts),
+                Text(duration(row.elapsed + since)),
+                Text(row.note, style="yellow") if row.note else Text(ends(row, since)),
+            )
+        return table
+
+
+def counts_of(operation: Operation) -> str:
+    """Return the counts by status in a few words."""
+    counts = operation.status.progress.with_status
+    failed = [(counts.Errored, "errored"), (counts.Cancelled, "cancelled")]
+    parts = [f"{counts.Finished}/{operation.units}", *(f"{n} {word}" for n, word in failed if n)]
+    return " ".join(parts)
+
+
+def trouble_of(update: Update) -> str:
+    """Return a failed poll in a few words."""
+    assert update.error is not None
+    status = update.error.status_code
+    what = f"HTTP {status}" if status is not None else type(update.error).__name__
+    return what if update.next_poll is None else f"{what}, retry in {duration(update.next_poll)}"
+
+
+def ends(row: Row, since: float) -> str:
+    """Return when the operation is expected to end."""
+    if row.over or row.remaining is None:
+        return ""
+    return ends_in(max(row.remaining - since, 0.0))
+
+
+def ends_in(remaining: float | None) -> str:
+    """Return a predicted end in words, or nothing where nothing predicts one."""
+    return "" if remaining is None else f"ends in about {duration(remaining)}"
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as hours, minutes and seconds."""
+    return str(timedelta(seconds=round(seconds)))
+
+
+@contextlib.contextmanager
+def live(total: int | None) -> Generator[Notify | None]:
+    """Show a board on standard error or in the notebook's cell; nothing where there is neither."""
+    board = Board(total)
+    console = Console(stderr=True, force_jupyter=False)
+    if in_notebook():
+        with _cell(board) as notify:
+            yield notify
+    elif console.is_terminal:
+        with Live(board, console=console, refresh_per_second=REFRESH):
+            yield board.update
+    else:
+        yield None
+
+
+def in_notebook() -> bool:
+    """Return whether this runs in a notebook's kernel."""
+    ipython: Any = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return getattr(shell, "kernel", None) is not None
+
+
+@contextlib.contextmanager
+def _cell(board: Board) -> Generator[Notify]:
+    """Show a board below a notebook's cell, without widgets: its HTML is replaced."""
+    display: Any = sys.modules["IPython"].display
+    handle = display.display(display.HTML(page_of(board)), display_id=True)
+    shown = time.monotonic()
+
+    def notify(update: Update) -> None:
+        nonlocal shown
+        board.update(update)
+        if time.monotonic() - shown >= 1 / REFRESH:
+            shown = time.monotonic()
+            handle.update(display.HTML(page_of(board)))
+
+    try:
+        yield notify
+    finally:
+        handle.update(display.HTML(page_of(board)))
+
+
+def page_of(board: Board) -> str:
+    """Return a board as HTML."""
+    console = Console(
+        record=True,
+        file=io.StringIO(),
+        width=NOTEBOOK_WIDTH,
+        force_jupyter=False,
+        legacy_windows=False,
+    )
+    console.print(board)
+    return console.export_html(inline_styles=True, code_format=PAGE)

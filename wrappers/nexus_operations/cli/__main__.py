@@ -1,0 +1,5 @@
+"""`python -m nexus_operations.cli` is the command, too."""
+
+from . import main
+
+main()
