@@ -9,7 +9,7 @@ SOURCES := wrappers tests benchmarks examples openapi/generate.py openapi/diff_c
 export REDOCLY_TELEMETRY := off
 export REDOCLY_SUPPRESS_UPDATE_NOTICE := true
 
-.PHONY: help demo test lint types generate check-generated lint-openapi check format wheel-check contract diff-contract audit mutants lock clean
+.PHONY: help demo test lint types generate check-generated lint-openapi check format wheel-check contract diff-contract audit mutants docs screenshots lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -69,7 +69,13 @@ audit: $(READY) ## Look the pinned packages up in the public advisory data
 mutants: $(READY) ## Mutation testing of the polling core, the errors and the transport seam
 	$(BIN)/python tests/mutants.py
 
-check: test lint types check-generated wheel-check ## All that .ci/run checks
+docs: $(READY) ## Build the documentation site into site/, warnings as errors
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+screenshots: $(READY) ## Renew the pictures in docs/ from the real thing (needs Chromium)
+	$(BIN)/python -m tests.screenshots
+
+check: test lint types check-generated docs wheel-check ## All that .ci/run checks
 
 format: $(READY) ## Format the code and mend what can be mended
 	$(BIN)/ruff format $(SOURCES)
@@ -80,4 +86,4 @@ lock: $(READY) ## Renew requirements-dev.txt from pyproject.toml
 		--no-header --upgrade --all-extras --group dev pyproject.toml -o requirements-dev.txt
 
 clean: ## Remove what the targets made
-	rm -rf $(VENV) mutants openapi/node_modules dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) site mutants openapi/node_modules dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache

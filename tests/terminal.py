@@ -1,4 +1,4 @@
-"""A pseudo-terminal for tests and screenshots: runs a command, and shows what a person would see."""
+"""A pseudo-terminal for tests and screenshots: a command runs in it, its screen is read."""
 
 from __future__ import annotations
 
@@ -34,6 +34,8 @@ class Terminal:
         self._stream = pyte.ByteStream(self.screen)
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+        # The size is the pseudo-terminal's, not that of the terminal where the tests run.
+        env = {name: value for name, value in env.items() if name not in ("COLUMNS", "LINES")}
         self._process = subprocess.Popen(
             command,
             env={**env, "TERM": "xterm-256color"},

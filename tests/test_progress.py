@@ -127,6 +127,14 @@ class TestTerminal:
             assert "1 Errored, 1 Finished, 1 failed" in terminal.text
             assert "HTTP 404" in terminal.text
 
+    def test_a_narrow_terminal_shortens_ids_and_bars(self, nexus_simulator: Simulator) -> None:
+        op_id = nexus_simulator.start(Life(duration=2, items=100))
+        command = [sys.executable, "-c", PROGRAM, op_id]
+        with Terminal(command, environment(nexus_simulator), columns=80) as terminal:
+            terminal.until(lambda text: "ends in about" in text)
+            assert terminal.end() == 0
+            assert re.search(rf"{op_id[:12]}.*… Finished .*100/100 0:00:0", terminal.text)
+
     def test_nothing_where_nobody_looks(self, nexus_simulator: Simulator) -> None:
         op_id = nexus_simulator.start(Life(duration=0))
         command = [sys.executable, "-c", PROGRAM, op_id]

@@ -24,6 +24,11 @@ from ._progress import Notify, Update
 
 STYLES = {"Finished": "green", "Running": "blue", "Errored": "red", "Cancelled": "yellow"}
 BAR_WIDTH = 24
+NARROW = 110
+"""Columns of a terminal below which ids and bars are shortened, so that the rest can be read."""
+
+SHORT_BAR_WIDTH = 10
+SHORT_ID_WIDTH = 14
 FEW_ROWS = 10
 """Rows where the height of the screen is not known."""
 
@@ -91,7 +96,7 @@ class Board:
         if total != 1:
             yield self._summary(total, ended)
         rows.sort(key=lambda row: row.over)
-        yield self._table(rows[:room])
+        yield self._table(rows[:room], narrow=options.max_width < NARROW)
         if len(rows) > room:
             yield Text(f"… and {len(rows) - room} more", style="dim")
 
@@ -99,31 +104,39 @@ class Board:
         table = Table.grid(padding=(0, 1))
         done = sum(ended.values())
         parts = ", ".join(f"{count} {name}" for name, count in sorted(ended.items()))
-        bar = ProgressBar(total=max(total, 1), completed=done, width=BAR_WIDTH)
+        bar = bar_of(done, max(total, 1), "bold", BAR_WIDTH)
         table.add_row(Text(f"{done} of {total} ended", style="bold"), bar, Text(parts))
         return table
 
-    def _table(self, rows: list[Row]) -> Table:
+    def _table(self, rows: list[Row], *, narrow: bool) -> Table:
+        width = SHORT_BAR_WIDTH if narrow else BAR_WIDTH
         table = Table.grid(padding=(0, 1))
-        table.add_column(no_wrap=True, overflow="ellipsis", min_width=8)
+        table.add_column(
+            no_wrap=True, overflow="ellipsis", max_width=SHORT_ID_WIDTH if narrow else None
+        )
         table.add_column(no_wrap=True)
-        table.add_column(width=BAR_WIDTH)
+        table.add_column(width=width)
         table.add_column(no_wrap=True, overflow="ellipsis")
         table.add_column(no_wrap=True, justify="right")
         table.add_column(no_wrap=True, overflow="ellipsis")
         now = time.monotonic()
         for row in rows:
             since = 0.0 if row.over else now - row.at
-            bar = ProgressBar(total=1.0, completed=row.fraction, width=BAR_WIDTH)
+            style = STYLES.get(row.status, "magenta")
             table.add_row(
                 Text(row.op_id),
-                Text(row.status, style=STYLES.get(row.status, "magenta")),
-                bar,
+                Text(row.status, style=style),
+                bar_of(row.fraction, 1.0, style, width),
                 Text(row.counts),
                 Text(duration(row.elapsed + since)),
                 Text(row.note, style="yellow") if row.note else Text(ends(row, since)),
             )
         return table
+
+
+def bar_of(completed: float, total: float, style: str, width: int) -> ProgressBar:
+    """Return a bar in one style throughout."""
+    return ProgressBar(total, completed, width, complete_style=style, finished_style=style)
 
 
 def counts_of(operation: Operation) -> str:

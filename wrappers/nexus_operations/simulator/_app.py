@@ -203,7 +203,10 @@ def _page(name: str, media_type: str) -> Callable[[Request], Awaitable[Response]
     async def serve(_: Request) -> Response:
         content = (files(__package__) / "static" / name).read_bytes()
         # Nothing that the page shows can load or run what is not the simulator's own.
-        headers = {"Content-Security-Policy": "default-src 'self'", "Cache-Control": "no-store"}
+        headers = {
+            "Content-Security-Policy": "default-src 'self'; img-src data:",
+            "Cache-Control": "no-store",
+        }
         return Response(content, media_type=media_type, headers=headers)
 
     return serve

@@ -57,7 +57,7 @@ function show(operation) {
   bar.value = numbers.Finished + numbers.Cancelled + numbers.Errored;
   const some = Object.entries(numbers).filter(([, n]) => n);
   counts.textContent = some.map(([word, n]) => `${n} ${word}`).join(", ");
-  buttons.hidden = !RUNNING.includes(status.overview);
+  for (const button of buttons.children) button.hidden = !RUNNING.includes(status.overview);
 }
 
 async function refresh() {
