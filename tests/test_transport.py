@@ -266,9 +266,17 @@ class TestSecret:
                 call("get", op_id, client={"endpoint": nexus_simulator.endpoint})
             assert SECRET not in everything_of(caught.value)
             assert SECRET.encode() not in pickle.dumps(caught.value)
+        op_id = nexus_simulator.start(Life(duration=0.1))
+        nexus_simulator.trouble(Trouble(kind="status", retry_after="0"), op_id=op_id)
         call("wait_until_done", op_id, client={"endpoint": nexus_simulator.endpoint})
         assert caplog.text
         assert SECRET not in caplog.text
+
+    def test_its_holder_shows_stars_and_is_not_pickled(self) -> None:
+        secret = _transport.Secret(SECRET)
+        assert repr(secret) == "Secret('***')"
+        with pytest.raises(TypeError, match=r"^a secret is not pickled"):
+            pickle.dumps(secret)
 
     @pytest.mark.parametrize("client", [Client(SECRET), AsyncClient(SECRET)])
     def test_clients_keep_it_to_themselves(self, client: Any) -> None:

@@ -201,7 +201,7 @@ def _page(name: str, media_type: str) -> Callable[[Request], Awaitable[Response]
     """Return what serves one of the files in static/."""
 
     async def serve(_: Request) -> Response:
-        content = (files(__package__) / "static" / name).read_bytes()
+        content = (files("nexus_operations.simulator") / "static" / name).read_bytes()
         # Nothing that the page shows can load or run what is not the simulator's own.
         headers = {
             "Content-Security-Policy": "default-src 'self'; img-src data:",

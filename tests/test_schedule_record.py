@@ -1,0 +1,232 @@
+"""The adaptive schedule's numbers, on record: a change of the schedule is a change of these.
+
+Each case is what polls found, as (age, units done, units in all, queued), and the delay that
+follows, in seconds, as docs/schedule.md derives it.
+"""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from nexus_operations import Adaptive, Change, Fixed, History
+from nexus_operations._schedule import predict_end
+
+Found = tuple[float, int, int, bool]
+Case = tuple[float, list[Found], Adaptive, float]
+
+
+def history_of(age_at_start: float, polls: list[Found]) -> History:
+    """Return the history of a wait that began at an age and found this."""
+    history = History(age_at_start)
+    for found in polls:
+        history.add(*found)
+    return history
+
+
+def running(*found: tuple[float, int], total: int = 100) -> list[Found]:
+    return [(age, done, total, False) for age, done in found]
+
+
+ONE = Adaptive()
+HALF = Adaptive(pace=0.5)
+CASES: dict[str, Case] = {
+    # 0.85 (age + 0.5)^0.4
+    "the first poll": (0.0, running((0, 0)), ONE, 0.85 * 0.5**0.4),
+    "nothing known but the age": (0.0, running((0, 0), (99.5, 0)), ONE, 0.85 * 100**0.4),
+    "half the pace": (0.0, running((0, 0), (99.5, 0)), HALF, 0.425 * 100**0.4),
+    "queued": (0.0, [(0, 0, 100, True), (31.5, 0, 100, True)], ONE, 1.7 * 32**0.4),
+    "the longest delay": (0.0, running((1e9, 0)), ONE, 300.0),
+    "the longest delay, queued": (0.0, [(1e9, 0, 9, True)], Adaptive(maximum=60), 60.0),
+    # One sign of progress: 10 of 100 by 100 s, so the end is at 1000 s; a third of the rest would
+    # be too much trust in one sign: 1.25 times the plain delay.
+    "one sign of progress": (
+        0.0,
+        running((0, 0), (100, 10)),
+        ONE,
+        1.25 * 0.85 * 100.5**0.4,
+    ),
+    # Two signs that agree: the end is at 200 s; 0.45 of the rest, plus 0.6.
+    "two estimates that agree": (
+        0.0,
+        running((0, 0), (100, 50), (120, 60)),
+        ONE,
+        0.45 * 80 + 0.6,
+    ),
+    "close to the predicted end": (
+        0.0,
+        running((0, 0), (160, 80), (190, 95)),
+        ONE,
+        0.45 * 10 + 0.6,
+    ),
+    "close to it at half the pace": (
+        0.0,
+        running((0, 0), (160, 80), (190, 95)),
+        HALF,
+        0.45 * 10 + 0.3,
+    ),
+    "at the predicted end": (
+        0.0,
+        running((0, 0), (100, 50), (190, 95), (200, 95)),
+        ONE,
+        7.083773665,
+    ),
+    "past the predicted end": (
+        0.0,
+        running((0, 0), (100, 50), (190, 95), (230, 95)),
+        ONE,
+        7.490094509,
+    ),
+    "far past the predicted end": (
+        0.0,
+        running((0, 0), (100, 50), (190, 95), (290, 95)),
+        ONE,
+        8.216320664,
+    ),
+    "estimates that disagree, faster at last": (
+        0.0,
+        running((0, 0), (200, 20), (220, 60)),
+        ONE,
+        7.440909091,
+    ),
+    "estimates that disagree, slower at last": (
+        0.0,
+        running((0, 0), (20, 40), (120, 60)),
+        ONE,
+        42.0816,
+    ),
+    "a recent estimate that has passed": (
+        0.0,
+        running((0, 0), (400, 20), (401, 99), (410, 99)),
+        ONE,
+        9.435049659,
+    ),
+    "one unit more is no second estimate": (
+        0.0,
+        running((0, 0), (100, 50), (102, 51)),
+        ONE,
+        33.92,
+    ),
+    "two units more are": (0.0, running((0, 0), (100, 50), (104, 52)), ONE, 43.667208408),
+    "progress seen a while ago": (
+        0.0,
+        running((0, 0), (50, 25), (60, 30), (65, 30)),
+        ONE,
+        36.224752984,
+    ),
+    "stalled": (0.0, running((0, 0), (50, 25), (60, 30), (80.5, 30)), ONE, 4.929614215),
+    "not yet stalled": (0.0, running((0, 0), (50, 25), (60, 30), (80, 30)), ONE, 39.339357701),
+    "backwards": (0.0, running((0, 0), (50, 25), (60, 24)), ONE, 0.85 * 60.5**0.4),
+    "a total that changes": (
+        0.0,
+        [(0, 0, 100, False), (50, 25, 100, False), (60, 30, 101, False)],
+        ONE,
+        0.85 * 60.5**0.4,
+    ),
+    "attached late": (500.0, running((500, 50), (520, 52)), ONE, 82.999830648),
+    "attached late, once": (500.0, running((500, 50)), ONE, 12.767050359),
+    "begun after a queue": (
+        0.0,
+        [(0, 0, 100, True), (40, 0, 100, True), (60, 0, 100, False), (100, 50, 100, False)],
+        ONE,
+        6.71730957,
+    ),
+    "the budget is spent": (
+        0.0,
+        running(*((n * 0.01, n) for n in range(90))),
+        ONE,
+        0.969671979,
+    ),
+    "slow at double pace": (
+        0.0,
+        running((0, 0), (160, 80), (190, 95)),
+        Adaptive(pace=2),
+        5.7,
+    ),
+    "a short run earns little trust": (
+        0.0,
+        running((0, 0), (1.0, 10), (2.0, 11), (2.1, 13)),
+        ONE,
+        1.245685086,
+    ),
+}
+
+
+@pytest.mark.parametrize(("age_at_start", "polls", "schedule", "delay"), CASES.values(), ids=CASES)
+def test_the_delay_after_what_polls_found(
+    age_at_start: float, polls: list[Found], schedule: Adaptive, delay: float
+) -> None:
+    assert schedule.next_delay(history_of(age_at_start, polls)) == pytest.approx(delay, rel=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("polls", "end", "agreement"),
+    [
+        # Seen as it happened: 50 of 100 at 100 s.
+        ([(0, 0), (100, 50)], 200.0, 0.0),
+        # Seen somewhere between two polls, the last of which found no more: at 75 s.
+        ([(0, 0), (50, 0), (100, 50), (110, 50)], 150.0, 0.0),
+        # Both estimates say 200 s.
+        ([(0, 0), (100, 50), (120, 60)], 200.0, 1.0),
+        # The run says 220 * 100/60, its latest part 220 + 40 * 20/40: the sooner is believed.
+        ([(0, 0), (200, 20), (220, 60)], 240.0, (20 / (220 / 0.6 - 220)) ** 2),
+        # The run says 200 s, its latest part 320 s: 0.3 of the way to the later.
+        ([(0, 0), (20, 40), (120, 60)], 236.0, (80 / 200) ** 2),
+        # The sooner estimate has passed: they do not agree at all.
+        ([(0, 0), (20, 40), (50, 50), (60, 90), (67, 90)], 0.7 * 55 / 0.9 + 0.3 * 62.5, 0.0),
+    ],
+)
+def test_the_predicted_end(polls: list[tuple[float, int]], end: float, agreement: float) -> None:
+    history = history_of(0.0, running(*polls))
+    assert history.last is not None
+    assert predict_end(history, history.last) == pytest.approx((end, agreement), rel=1e-9)
+
+
+def test_what_a_history_keeps() -> None:
+    history = history_of(
+        5.0,
+        [
+            (5, 0, 10, True),
+            (7, 0, 10, True),
+            (9, 0, 10, False),
+            (20, 3, 10, False),
+            (22, 3, 10, False),
+        ],
+    )
+    assert history.age_at_start == 5.0
+    assert history.begun == 8.0
+    assert history.last == Change(before=9, seen=20, done=3)
+    assert history.previous is None
+    assert (history.age, history.done, history.total, history.polls) == (22, 3, 10, 5)
+    assert not history.queued
+    assert history.consistent
+    assert not history.stalled
+
+
+def test_progress_found_by_the_first_poll_counts_from_the_beginning() -> None:
+    history = history_of(500.0, running((500, 50)))
+    assert history.last == Change(before=0.0, seen=500, done=50)
+    assert history.remaining == 500.0
+
+
+def test_what_plain_delays_would_have_made() -> None:
+    # The integral of 1 / (0.85 (age + 0.5)^0.4) from 99.5 s to 399.5 s, and the first poll.
+    history = history_of(99.5, running((99.5, 0), (399.5, 0)))
+    polls = 1 + (400**0.6 - 100**0.6) / (0.6 * 0.85)
+    assert ONE._plain_polls(history) == pytest.approx(polls)
+    assert HALF._plain_polls(history) == pytest.approx(1 + 2 * (polls - 1))
+
+
+@pytest.mark.parametrize("argument", ["pace", "maximum"])
+@pytest.mark.parametrize("value", [0, -1, math.inf, math.nan])
+def test_a_bad_argument_is_named(argument: str, value: float) -> None:
+    with pytest.raises(ValueError, match=f"^{argument} must be more than 0 seconds"):
+        Adaptive(**{argument: value})
+
+
+def test_a_fixed_delay() -> None:
+    assert Fixed(8).next_delay(history_of(0.0, [])) == 8
+    with pytest.raises(
+        ValueError, match=r"^seconds must be more than 0 seconds and finite, not 0$"
+    ):
+        Fixed(0)
