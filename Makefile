@@ -1,15 +1,19 @@
 # Everything runs in .venv, which the first target builds from the hashed lock.
 PYTHON ?= python3
+AIRFLOW_PYTHON ?= $(PYTHON)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 NODE_READY := openapi/node_modules/.ready
+EXTRAS := --extra cli --extra fast --extra progress --extra simulator
+AIRFLOW := .venv-airflow
+AIRFLOW_READY := $(AIRFLOW)/.ready
 SOURCES := wrappers tests benchmarks examples openapi/generate.py openapi/diff_contract.py openapi/render.py
 # The linter of the document asks nobody for news.
 export REDOCLY_TELEMETRY := off
 export REDOCLY_SUPPRESS_UPDATE_NOTICE := true
 
-.PHONY: help demo test lint types generate check-generated lint-openapi check format wheel-check contract diff-contract audit mutants docs screenshots lock clean
+.PHONY: help demo test lint types generate check-generated lint-openapi check format wheel-check contract diff-contract audit mutants test-airflow airflow-demo docs screenshots lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -18,6 +22,12 @@ $(READY): requirements-dev.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+$(AIRFLOW_READY): requirements-airflow.txt pyproject.toml
+	test -x $(AIRFLOW)/bin/python || $(AIRFLOW_PYTHON) -m venv $(AIRFLOW)
+	$(AIRFLOW)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-airflow.txt
+	$(AIRFLOW)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
 $(NODE_READY): openapi/package-lock.json $(READY)
@@ -69,6 +79,13 @@ audit: $(READY) ## Look the pinned packages up in the public advisory data
 mutants: $(READY) ## Mutation testing of the polling core, the errors and the transport seam
 	$(BIN)/python tests/mutants.py
 
+test-airflow: $(AIRFLOW_READY) ## Test the Airflow provider: in-process, then with Airflow's real parts
+	$(AIRFLOW)/bin/python -m pytest -W default tests/airflow
+	$(AIRFLOW)/bin/python -m tests.airflow.real --check
+
+airflow-demo: $(AIRFLOW_READY) ## Start Airflow's real parts and show an export being waited for
+	$(AIRFLOW)/bin/python -m tests.airflow.real --demo
+
 docs: $(READY) ## Build the documentation site into site/, warnings as errors
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
@@ -83,7 +100,9 @@ format: $(READY) ## Format the code and mend what can be mended
 
 lock: $(READY) ## Renew requirements-dev.txt from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
-		--no-header --upgrade --all-extras --group dev pyproject.toml -o requirements-dev.txt
+		--no-header --upgrade $(EXTRAS) --group dev pyproject.toml -o requirements-dev.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header --upgrade --extra airflow --extra simulator --group airflow pyproject.toml -o requirements-airflow.txt
 
 clean: ## Remove what the targets made
-	rm -rf $(VENV) site mutants openapi/node_modules dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(AIRFLOW) site mutants openapi/node_modules dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache

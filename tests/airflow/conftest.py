@@ -1,0 +1,40 @@
+"""An Airflow of the tests' own: its home, its database, a connection to the simulator."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# Airflow reads its settings when it is first imported.
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+HOME = tempfile.mkdtemp(prefix="nexus-airflow-")
+os.environ.update(
+    AIRFLOW_HOME=HOME,
+    AIRFLOW__CORE__DAGS_FOLDER=str(EXAMPLES),
+    AIRFLOW__CORE__LOAD_EXAMPLES="False",
+    AIRFLOW__CORE__UNIT_TEST_MODE="False",
+    AIRFLOW__LOGGING__LOGGING_LEVEL="WARNING",
+)
+
+from nexus_operations.simulator import Simulator  # noqa: E402
+
+SECRET = "canary-5aa41e8ba"
+PROJECT = "proj_simulated"
+
+
+def connection(endpoint: str, **extra: object) -> str:
+    """Return a connection in Airflow's JSON."""
+    fields = {"conn_type": "nexus", "host": endpoint, "password": SECRET, "login": PROJECT}
+    return json.dumps({**fields, "extra": extra})
+
+
+@pytest.fixture
+def simulator(nexus_simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
+    """A simulator, with the default connection to it."""
+    monkeypatch.setenv("AIRFLOW_CONN_NEXUS_DEFAULT", connection(nexus_simulator.endpoint))
+    yield nexus_simulator
