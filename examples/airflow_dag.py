@@ -11,7 +11,6 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import Param, dag, task
-
 from nexus_operations.airflow.hooks import NexusHook
 from nexus_operations.airflow.operators import NexusWaitOperator
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,7 +33,7 @@ def connection(endpoint: str, **extra: object) -> str:
 
 
 @pytest.fixture
-def simulator(nexus_simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
+def simulator(nexus_simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
     """A simulator, with the default connection to it."""
     monkeypatch.setenv("AIRFLOW_CONN_NEXUS_DEFAULT", connection(nexus_simulator.endpoint))
-    yield nexus_simulator
+    return nexus_simulator

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 from airflow.providers_manager import ProvidersManager
-from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
 from airflow.sdk.exceptions import (
     AirflowFailException,
     AirflowSensorTimeout,
     TaskDeferred,
 )
+from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
 from airflow.triggers.base import TriggerEvent
 from nexus_operations import (
     BadRequestError,
@@ -52,9 +52,7 @@ CANCELLED = Life(duration=0, outcome="Cancelled")
 def trigger(op_id: str, *, began: float = 0.0, polls: int = 0, **policy: Any) -> Any:
     """Return a trigger of a wait that began some seconds ago."""
     policy = {"pace": 0.1, **policy}
-    return NexusOperationTrigger(
-        op_id, "nexus_default", None, policy, time.time() - began, polls
-    )
+    return NexusOperationTrigger(op_id, "nexus_default", None, policy, time.time() - began, polls)
 
 
 async def fire(waiting: NexusOperationTrigger) -> dict[str, Any]:
@@ -116,7 +114,9 @@ class TestHook:
     def test_extras(self, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AIRFLOW_CONN_NEXUS_DEFAULT", connection("https://x.test", max_rate=5))
         assert NexusHook().settings().max_rate == 5.0
-        monkeypatch.setenv("AIRFLOW_CONN_NEXUS_DEFAULT", connection("", max_rate="", private_key=""))
+        monkeypatch.setenv(
+            "AIRFLOW_CONN_NEXUS_DEFAULT", connection("", max_rate="", private_key="")
+        )
         assert NexusHook().settings() == Settings(SECRET, None, PROJECT)
 
     def test_a_project_is_needed(self) -> None:
@@ -252,7 +252,7 @@ class TestSharing:
 class TestConclusion:
     def raised(self, error: NexusError, **options: bool) -> Exception:
         event = json.loads(json.dumps(failed(error)))
-        with pytest.raises(Exception) as caught:  # noqa: PT011
+        with pytest.raises(Exception) as caught:
             conclude(event, "op_1", retry_failed_operation=options.get("retry", False))
         return caught.value
 

@@ -71,9 +71,7 @@ class Waiting:
 
     def concluded(self, event: Event) -> Event:
         """Return the operation that finished, or raise."""
-        return conclude(
-            event, self.op_id, retry_failed_operation=self.retry_failed_operation
-        )
+        return conclude(event, self.op_id, retry_failed_operation=self.retry_failed_operation)
 
 
 class NexusWaitOperator(Waiting, BaseOperator):  # type: ignore[misc]
