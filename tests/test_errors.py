@@ -15,6 +15,7 @@ from nexus_operations import (
     OperationFailedError,
     TooManyRequestsError,
 )
+from nexus_operations._errors import error_type
 
 from tests.test_reference_page import BODY
 
@@ -51,3 +52,30 @@ def test_the_vendors_constructor_works() -> None:
     error = BadRequestError("wrong", {"message": "wrong"})
     assert (error.message, error.detail) == ("wrong", {"message": "wrong"})
     assert repr(error) == "BadRequestError(message='wrong', detail={'message': 'wrong'})"
+
+
+@pytest.mark.parametrize(
+    ("status", "name"),
+    [
+        (204, "UnexpectedStatusError"),
+        (302, "UnexpectedStatusError"),
+        (400, "BadRequestError"),
+        (418, "UnexpectedStatusError"),
+        (499, "UnexpectedStatusError"),
+        (500, "InternalServerError"),
+        (503, "ServiceUnavailableError"),
+        (599, "InternalServerError"),
+        (600, "UnexpectedStatusError"),
+    ],
+)
+def test_the_class_for_a_status(status: int, name: str) -> None:
+    assert error_type(status) is getattr(nexus_operations, name)
+
+
+def test_a_failed_operation_without_a_message() -> None:
+    body = BODY.replace('"Operation finished"', '""')
+    error = OperationFailedError(Operation.from_json(body.encode()))
+    assert str(error) == (
+        "Operation op_d52ab4e6-7760-4d12-9c43-7fc1b8ce1616 (nexus.annotations.export) is Finished:"
+        " the service gave no message [1 finished, 0 errored, 0 cancelled, of whole operation]"
+    )

@@ -428,13 +428,6 @@ class TestOverASocket:
         assert asyncio.run(run()) == 10
 
 
-def test_a_callers_sync_transport_serves_a_fleet(nexus_simulator: Simulator) -> None:
-    given = [nexus_simulator.start(Life(duration=0)) for _ in range(3)]
-    transport = httpx.HTTPTransport()
-    with Client(SECRET, endpoint=nexus_simulator.endpoint, transport=transport) as client:
-        assert len(client.get_project(PROJECT).operations.wait_all(given)) == 3
-
-
 def test_the_thread_cannot_start(nexus_simulator: Simulator) -> None:
     with Client(SECRET, endpoint=nexus_simulator.endpoint) as client:
         operations = client.get_project(PROJECT).operations

@@ -121,6 +121,50 @@ def test_an_error_keeps_what_the_service_said(
     assert "Check the project id" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "message", "transient"),
+    [
+        (404, '{"message": 7}', "The service answered 404 Not Found", False),
+        (404, '{"message": [1]}', "The service answered 404 Not Found", False),
+        (599, "", "The service answered 599", True),
+        (408, "", "The service answered 408 Request Timeout", True),
+        (425, "", "The service answered 425 Too Early", True),
+        (426, "", "The service answered 426 Upgrade Required", False),
+    ],
+)
+def test_the_message_where_the_service_gave_none(
+    nexus: Driver, status: int, body: str, message: str, transient: bool
+) -> None:
+    op_id = nexus.service.start()
+    nexus.service.trouble(Trouble(kind="status", status=status, body=body), op_id=op_id)
+    with pytest.raises(NexusError) as caught:
+        nexus.get(op_id)
+    assert caught.value.message == message
+    assert caught.value.transient is transient
+
+
+def test_a_redirect_says_so(nexus: Driver) -> None:
+    op_id = nexus.service.start()
+    moved = Trouble(kind="status", status=302, body="", location="https://elsewhere.test/")
+    nexus.service.trouble(moved, op_id=op_id)
+    with pytest.raises(NexusError) as caught:
+        nexus.get(op_id)
+    assert caught.value.message == "The service answered 302 Found; redirects are not followed"
+
+
+def test_a_body_that_is_no_text_is_kept_as_far_as_it_is(nexus: Driver) -> None:
+    op_id = nexus.service.start()
+    answer = nexus.service.answer
+
+    def spoilt(*args: Any) -> Reply:
+        return Reply(502, b"\xff\xfe oops", answer(*args).headers)
+
+    nexus.service.answer = spoilt  # type: ignore[method-assign]
+    with pytest.raises(NexusError) as caught:
+        nexus.get(op_id)
+    assert caught.value.detail == "\ufffd\ufffd oops"
+
+
 def test_a_status_survives_a_body_that_cannot_be_read(nexus: Driver) -> None:
     op_id = nexus.service.start()
     answer = nexus.service.answer

@@ -143,6 +143,37 @@ CASES: dict[str, Case] = {
         Adaptive(pace=2),
         5.7,
     ),
+    # 8 times the plain delay, less of it at half the pace (by its root), never less than 1.25.
+    "far from the end": (
+        0.0,
+        running((0, 0), (1000, 1), (1200, 3), total=1000),
+        ONE,
+        8 * 0.85 * 1200.5**0.4,
+    ),
+    "far from it at double pace": (
+        0.0,
+        running((0, 0), (1000, 1), (1200, 3), total=1000),
+        Adaptive(pace=2),
+        16 * 0.85 * 1200.5**0.4,
+    ),
+    "far from it at half the pace": (
+        0.0,
+        running((0, 0), (1000, 1), (1200, 3), total=1000),
+        HALF,
+        8 * 0.5**0.5 * 0.425 * 1200.5**0.4,
+    ),
+    "far from it at a hundredth of the pace": (
+        0.0,
+        running((0, 0), (1000, 1), (1200, 3), total=1000),
+        Adaptive(pace=0.01),
+        1.25 * 0.0085 * 1200.5**0.4,
+    ),
+    "hardly begun after a long queue": (
+        0.0,
+        [(118, 0, 100, True), (119, 0, 100, False), (119.5, 1, 100, False), (120, 3, 100, False)],
+        ONE,
+        0.85 * 120.5**0.4,
+    ),
     "a short run earns little trust": (
         0.0,
         running((0, 0), (1.0, 10), (2.0, 11), (2.1, 13)),
@@ -201,6 +232,10 @@ def test_what_a_history_keeps() -> None:
     assert not history.queued
     assert history.consistent
     assert not history.stalled
+
+
+def test_one_unit_found_by_the_first_poll_is_progress() -> None:
+    assert history_of(500.0, running((500, 1))).last == Change(before=0.0, seen=500, done=1)
 
 
 def test_progress_found_by_the_first_poll_counts_from_the_beginning() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import pickle
+import re
 import socket
 import ssl
 import threading
@@ -143,6 +144,11 @@ def test_trouble_with_the_connection(
     with pytest.raises(error) as caught:
         call("get", op_id, client=client)
     assert type(caught.value) is error
+    assert caught.value.reached
+    if error is NetworkConnectionError:
+        assert re.match(r"The connection to the service broke \(.+\)", str(caught.value))
+    if error is RequestTimeoutError:
+        assert "in time" in str(caught.value)
 
 
 def test_a_slow_answer_within_the_time_is_taken(call: Caller, nexus_simulator: Simulator) -> None:
@@ -178,6 +184,67 @@ def test_a_wait_outlives_a_restart_of_the_server(call: Caller) -> None:
         operation = call("wait_until_done", op_id, client={"endpoint": simulator.endpoint})
         restarted.join()
         assert operation.status.overview == "Finished"
+
+
+@pytest.mark.parametrize(
+    ("raised", "error", "message", "reached"),
+    [
+        (
+            httpx.ReadTimeout("slow"),
+            RequestTimeoutError,
+            "The service did not answer in time (slow)",
+            True,
+        ),
+        (
+            httpx.ReadTimeout(""),
+            RequestTimeoutError,
+            "The service did not answer in time (ReadTimeout)",
+            True,
+        ),
+        (
+            httpx.ReadError("gone"),
+            NetworkConnectionError,
+            "The connection to the service broke (gone)",
+            True,
+        ),
+        (
+            httpx.ConnectError("no"),
+            NetworkConnectionError,
+            "The service could not be reached (no)",
+            False,
+        ),
+        (
+            httpx.ConnectTimeout("slow"),
+            NetworkConnectionError,
+            "The service could not be reached (slow)",
+            False,
+        ),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
+)
+def test_what_httpx_raises(
+    raised: httpx.RequestError, error: type[NexusError], message: str, reached: bool
+) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        raise raised
+
+    for kind in ("sync", "async"):
+        with pytest.raises(error) as caught:
+            Caller(kind)("get", "op_1", client={"transport": httpx.MockTransport(answer)})
+        assert (caught.value.message, caught.value.reached) == (message, reached)
+        assert caught.value.transient
+
+
+def test_a_callers_sync_transport_serves_a_fleet(nexus_simulator: Simulator) -> None:
+    op_id = nexus_simulator.start(Life(duration=0))
+    options = {"endpoint": nexus_simulator.endpoint, "transport": httpx.HTTPTransport()}
+    with Client(SECRET, **options) as client:
+        operations = client.get_project(PROJECT).operations
+        found, unknown = operations.wait_all([op_id, "op_unknown"], on_error="return")
+    assert isinstance(found, Operation)
+    assert found.id == op_id
+    assert isinstance(unknown, NotFoundError)
+    assert unknown.message == "Operation not found"
 
 
 def test_threads_share_a_client(nexus_simulator: Simulator) -> None:

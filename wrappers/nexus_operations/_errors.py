@@ -75,7 +75,7 @@ class NexusError(Exception):
 
 def _rebuild(cls: type[NexusError], args: tuple[Any, ...], state: dict[str, Any]) -> NexusError:
     """Unpickle an error whose constructor takes more than its `args`."""
-    error = cls.__new__(cls, *args)
+    error = cls.__new__(cls)
     error.args = args
     error.__dict__.update(state)
     return error
