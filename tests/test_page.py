@@ -128,6 +128,15 @@ class TestPage:
         answered = httpx.get(nexus_simulator.endpoint + path, headers={"Secret-Key": SECRET})
         assert (answered.status_code, answered.headers["retry-after"]) == (429, "5")
 
+    def test_what_an_operation_says_is_no_markup(
+        self, page: Page, nexus_simulator: Simulator
+    ) -> None:
+        evil = "<img src=x onerror=alert(1)>"
+        op_id = nexus_simulator.start(Life(duration=0, message=evil), op_id=f"op_{evil}")
+        page.wait_for_selector("tr[data-status=Finished]")
+        assert page.locator("td img").count() == 0
+        assert page.locator("tr[data-status] td").first.inner_text() == op_id
+
     def test_the_contract_is_a_click_away(self, page: Page) -> None:
         page.click("text=the contract")
         page.wait_for_selector("text=OperationProgressWithStatus")

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from nexus_operations import AsyncClient, Client, Fixed, History, NexusError, Operation, Schedule
+from nexus_operations import (
+    AsyncClient,
+    Client,
+    Fixed,
+    History,
+    NexusError,
+    Operation,
+    Outcome,
+    Schedule,
+    Update,
+)
 
 
 class Hourly:
@@ -24,7 +34,24 @@ def sync(client: Client) -> None:
     watched: Iterator[Operation] = operations.watch("op_x", schedule=schedule)
     count: int = got.status.progress.with_status.Finished
     overview: str = got.status.overview
-    print(waited, watched, count, overview)
+    created: datetime = got.created_at
+    print(waited, watched, count, overview, created, got.is_done, got.fraction_done)
+
+
+def tell(update: Update) -> None:
+    operation: Operation | None = update.operation
+    error: NexusError | None = update.error
+    left: float | None = update.remaining
+    print(operation, error, left)
+
+
+def many(client: Client, op_ids: Iterator[str]) -> None:
+    operations = client.get_project("proj_x").operations
+    results: list[Operation | Exception | None] = operations.wait_all(["op_x"], progress=True)
+    outcomes: Iterator[Outcome] = operations.as_completed(op_ids, progress=tell)
+    for outcome in outcomes:
+        ended: Operation | None = outcome.result()
+        print(ended, results)
 
 
 async def awaited() -> None:
