@@ -82,6 +82,7 @@ mutants: $(READY) ## Mutation testing of the polling core, the errors and the tr
 test-airflow: $(AIRFLOW_READY) ## Test the Airflow provider: in-process, then with Airflow's real parts
 	$(AIRFLOW)/bin/python -m pytest -W default tests/airflow
 	$(AIRFLOW)/bin/python -m tests.airflow.real --check
+	$(if $(wildcard /usr/lib/postgresql/*/bin/initdb),$(AIRFLOW)/bin/python -m tests.airflow.real --kill 12)
 
 airflow-demo: $(AIRFLOW_READY) ## Start Airflow's real parts and show an export being waited for
 	$(AIRFLOW)/bin/python -m tests.airflow.real --demo

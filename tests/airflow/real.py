@@ -68,26 +68,17 @@ def postgres(folder: Path) -> Iterator[str]:
         raise SystemExit("PostgreSQL is needed: apt-get install postgresql")
     data, port = folder / "postgres", free_port()
     data.mkdir()
-    run_as: list[str] = []
+    run_as: dict[str, Any] = {}
     if os.getuid() == 0:  # PostgreSQL does not run as root
         folder.chmod(0o755)
         shutil.chown(data, "postgres", "postgres")
-        run_as = ["runuser", "-u", "postgres", "--"]
-    initdb = [
-        *run_as,
-        str(POSTGRES[-1] / "initdb"),
-        "-D",
-        str(data),
-        "-A",
-        "trust",
-        "-U",
-        "airflow",
-    ]
-    subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL)
+        run_as = {"user": "postgres", "group": "postgres", "extra_groups": []}
+    initdb = [str(POSTGRES[-1] / "initdb"), "-D", str(data), "-A", "trust", "-U", "airflow"]
+    subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, cwd=data, **run_as)
     command = [str(POSTGRES[-1] / "postgres"), "-D", str(data), "-h", "127.0.0.1", "-p", str(port)]
     command += ["-k", str(data), "-c", "max_connections=200", "-c", "fsync=off"]
     with (folder / "postgres.log").open("w") as log:
-        process = subprocess.Popen([*run_as, *command], stdout=log, stderr=log)
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=data, **run_as)
     url = f"postgresql+psycopg2://airflow@127.0.0.1:{port}/postgres"
     try:
         engine = sqlalchemy.create_engine(url)
