@@ -145,6 +145,25 @@ class TestExitCodes:
         done = command(*again.split()[1:])
         assert done.returncode == 0, done.stderr
 
+    def test_130_where_nobody_reads_on(self, command: Command) -> None:
+        op_id = command.simulator.start(Life(duration=1000, items=10_000))
+        process = subprocess.Popen(
+            [COMMAND, "watch", op_id],
+            env=command.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        said = process.stderr.read()
+        process.stderr.close()
+        assert process.wait(30) == 130
+        assert f"nexus-operations watch {op_id}" in said
+        assert "Traceback" not in said
+
     def test_130_with_many_ids(self, command: Command) -> None:
         ids = [command.simulator.start(STUCK) for _ in range(30)]
         with command.in_terminal("wait", *ids) as terminal:

@@ -213,6 +213,14 @@ def test_the_predicted_end(polls: list[tuple[float, int]], end: float, agreement
     assert predict_end(history, history.last) == pytest.approx((end, agreement), rel=1e-9)
 
 
+def test_estimates_agree_by_their_ratio_even_just_before_the_end() -> None:
+    # At 99.5 s, 199 of 200: the run says 0.5 s more, its latest part 49.75 / 99 s.
+    history = history_of(0.0, running((0, 0), (49.75, 100), (99.5, 199), total=200))
+    assert history.last is not None
+    _, agreement = predict_end(history, history.last)
+    assert agreement == pytest.approx(((99.5 / 199) / (49.75 / 99)) ** 2)
+
+
 def test_what_a_history_keeps() -> None:
     history = history_of(
         5.0,

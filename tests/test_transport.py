@@ -247,6 +247,17 @@ def test_a_callers_sync_transport_serves_a_fleet(nexus_simulator: Simulator) -> 
     assert unknown.message == "Operation not found"
 
 
+def test_a_callers_sync_transport_keeps_what_headers_say(nexus_simulator: Simulator) -> None:
+    op_id = nexus_simulator.start()
+    nexus_simulator.trouble(Trouble(kind="status", status=429, retry_after="7"), op_id=op_id)
+    options = {"endpoint": nexus_simulator.endpoint, "transport": httpx.HTTPTransport()}
+    with Client(SECRET, **options) as client:
+        operations = client.get_project(PROJECT).operations
+        (error,) = operations.wait_all([op_id], 1, on_error="return")
+    assert isinstance(error, NexusError)
+    assert error.retry_after == 7.0
+
+
 def test_threads_share_a_client(nexus_simulator: Simulator) -> None:
     ids = [nexus_simulator.start(Life(duration=0.05)) for _ in range(40)]
     with Client(SECRET, endpoint=nexus_simulator.endpoint) as client:

@@ -124,7 +124,7 @@ class History:
             self.consistent = False
         if self.queued and not queued:
             self.begun = (self.age + age) / 2
-        if done > (self.done if self.polls else 0):
+        if done > self.done:
             before = self.age if self.polls else self.begun
             self.previous, self.last = self.last, Change(before, age, done)
         self.age = age

@@ -63,7 +63,10 @@ def wait(
             for outcome in iteration:
                 outcomes[outcome.op_id] = outcome
                 reporter.outcome(outcome)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, BrokenPipeError) as interruption:
+        if isinstance(interruption, BrokenPipeError):
+            # Nobody reads on (`| head`): what Python would still flush goes nowhere.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         pending = [op_id for op_id in op_ids if op_id not in outcomes]
         tell_how_to_go_on(context, pending)
         raise typer.Exit(INTERRUPTED) from None
