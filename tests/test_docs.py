@@ -102,7 +102,9 @@ def test_every_public_name_is_documented_and_exists() -> None:
         if inspect.isclass(value):
             assert inspect.getdoc(value), name
             for method, function in inspect.getmembers(value, inspect.isfunction):
-                assert method.startswith("_") or inspect.getdoc(function), f"{name}.{method}"
+                ours = function.__module__.startswith("nexus_operations")
+                private = method.startswith("_") or not ours
+                assert private or inspect.getdoc(function), f"{name}.{method}"
 
 
 def test_nothing_is_public_by_accident() -> None:

@@ -8,6 +8,7 @@ import pickle
 import re
 import socket
 import ssl
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -385,6 +386,10 @@ def everything_of(error: BaseException) -> str:
     return "\n".join(shown)
 
 
+# On Python 3.10 aiohttp's TLS connections are still closing when the event loop ends.
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning" if sys.version_info < (3, 11) else "error"
+)
 class TestCertificates:
     @pytest.fixture
     def authority(self) -> trustme.CA:
