@@ -18,6 +18,7 @@ from pathlib import Path
 
 import yaml
 
+UNKNOWN = "op_00000000-0000-0000-0000-000000000000"
 DOCUMENT = Path(__file__).parent.parent / "openapi/operations.yaml"
 CONFIG = """
 base-url = "${NEXUS_CONTRACT_URL}"
@@ -47,7 +48,12 @@ def main() -> int:
     document = yaml.safe_load(DOCUMENT.read_text())
     parameters = document["components"]["parameters"]
     parameters["ProjectId"]["example"] = arguments.project
-    parameters["OpId"]["example"] = arguments.op
+    # Both kinds of id are asked for every time; what else is made up depends on luck.
+    del parameters["OpId"]["example"]
+    parameters["OpId"]["examples"] = {
+        "known": {"value": arguments.op},
+        "unknown": {"value": UNKNOWN},
+    }
     # Ids that are made up stay in the project that is named: nobody else's is asked for.
     parameters["ProjectId"]["schema"] = {"type": "string", "enum": [arguments.project]}
     with tempfile.TemporaryDirectory() as name:

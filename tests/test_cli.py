@@ -22,6 +22,9 @@ from tests.terminal import Terminal
 
 COMMAND = str(Path(sys.executable).parent / "nexus-operations")
 ROOT = Path(__file__).parent.parent
+HALFWAY = Life(duration=30, items=1000, age=8, outcome="Running")
+"""Runs until it is ended by hand, so that no test depends on how fast the command starts."""
+
 SOON = Life(duration=0.3, items=10)
 STUCK = Life(outcome="Running", items=10)
 FAILS = Life(duration=0, items=10, outcome="Errored", message="Disk quota exceeded")
@@ -51,6 +54,16 @@ class Command:
             text=True,
             check=False,
             timeout=60,
+        )
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """Start it in a pipe."""
+        return subprocess.Popen(
+            [COMMAND, *words],
+            env=self.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
 
     def in_terminal(self, *words: str, **env: str) -> Terminal:
@@ -126,10 +139,7 @@ class TestExitCodes:
     def test_130_interrupted_and_taken_up_again(self, command: Command) -> None:
         finished = command.simulator.start(Life(duration=0))
         ids = [command.simulator.start(STUCK) for _ in range(2)]
-        words = [COMMAND, "wait", finished, *ids, "--max-rate", "50", "-p", PROJECT]
-        process = subprocess.Popen(
-            words, env=command.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+        process = command.start("wait", finished, *ids, "--max-rate", "50", "-p", PROJECT)
         assert process.stdout is not None
         printed = [process.stdout.readline() for _ in range(3)]
         process.send_signal(signal.SIGINT)
@@ -147,13 +157,7 @@ class TestExitCodes:
 
     def test_130_where_nobody_reads_on(self, command: Command) -> None:
         op_id = command.simulator.start(Life(duration=1000, items=10_000))
-        process = subprocess.Popen(
-            [COMMAND, "watch", op_id],
-            env=command.env,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        process = command.start("watch", op_id)
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.readline()
@@ -179,19 +183,24 @@ class TestPipe:
     def test_a_line_whenever_the_status_changes(self, command: Command) -> None:
         op_id = command.simulator.start(STUCK)
         command.simulator.trouble(Trouble(kind="overview", overview="Queued"), op_id=op_id)
-        words = [COMMAND, "wait", op_id]
-        process = subprocess.Popen(words, env=command.env, stdout=subprocess.PIPE, text=True)
-        assert process.stdout is not None
-        lines = [process.stdout.readline(), process.stdout.readline()]
-        command.simulator.end(op_id)
-        lines += process.communicate(timeout=30)[0].splitlines()
+        with command.start("wait", op_id) as process:
+            assert process.stdout is not None
+            lines = [process.stdout.readline(), process.stdout.readline()]
+            command.simulator.end(op_id)
+            lines += process.stdout.read().splitlines()
         assert [line.split()[2] for line in lines] == ["Queued", "Running", "Finished"]
         assert all(re.match(rf"\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ {op_id} ", line) for line in lines)
         assert "\x1b" not in "".join(lines)
 
     def test_watch_has_a_line_for_every_change(self, command: Command) -> None:
-        op_id = command.simulator.start(Life(duration=2, items=1000))
-        counts = re.findall(r" (\d+)/1000", command("watch", op_id).stdout)
+        op_id = command.simulator.start(HALFWAY)
+        with command.start("watch", op_id) as process:
+            assert process.stdout is not None
+            lines = [process.stdout.readline(), process.stdout.readline()]
+            command.simulator.end(op_id)
+            lines += process.stdout.read().splitlines()
+            assert process.wait(30) == 0
+        counts = re.findall(r" (\d+)/1000", "\n".join(lines))
         assert len(set(counts)) == len(counts) > 2
 
     def test_trouble_is_told_once(self, command: Command) -> None:
@@ -248,13 +257,20 @@ class TestJson:
         assert Operation.from_json(json.dumps(operation).encode()).status.overview == "Errored"
 
     def test_changes_and_trouble(self, command: Command) -> None:
-        op_id = command.simulator.start(Life(duration=2, items=1000))
+        op_id = command.simulator.start(HALFWAY)
         command.simulator.trouble(Trouble(kind="status", status=502), op_id=op_id)
-        lines = self.lines(command, "watch", op_id)
+        with command.start("watch", op_id, "--json") as process:
+            assert process.stdout is not None
+            printed = [process.stdout.readline(), process.stdout.readline()]
+            command.simulator.end(op_id)
+            printed += process.stdout.read().splitlines()
+            assert process.wait(30) == 0
+        lines = [json.loads(line) for line in printed]
         assert [line["event"] for line in lines[:2]] == ["trouble", "change"]
         assert lines[-1]["event"] == "outcome"
         assert lines[0]["error"]["status_code"] == 502
         assert all(line["next_poll"] is not None for line in lines[:-1])
+        assert 0 < lines[1]["remaining"] < 22
         assert lines[-1]["polls"] > len(lines) - 2
         assert set(lines[0]) == set(Line.__struct_fields__)
 
@@ -271,10 +287,11 @@ class TestJson:
 
 class TestTerminal:
     def test_a_live_board(self, command: Command) -> None:
-        ids = [command.simulator.start(life) for life in (Life(duration=2, items=100), FAILS)]
+        ids = [command.simulator.start(life) for life in (HALFWAY, FAILS)]
         with command.in_terminal("wait", *ids) as terminal:
             text = terminal.until(lambda text: "1 of 2 ended" in text and "ends in" in text)
-            assert re.search(rf"{ids[0]} +Running +━+.* \d+/100 +0:00:0\d +ends in about", text)
+            assert re.search(rf"{ids[0]} +Running +━+.* \d+/1000 +0:00:\d\d +ends in about", text)
+            command.simulator.end(ids[0])
             assert terminal.end() == 1
             assert "2 of 2 ended" in terminal.text
             assert "1 Errored, 1 Finished" in terminal.text

@@ -13,6 +13,7 @@ from nexus_operations.simulator import Life, Simulator, Trouble
 if sys.version_info < (3, 11):
     pytest.skip("schemathesis 4 needs Python 3.11", allow_module_level=True)
 
+UNKNOWN = "op_00000000-0000-0000-0000-000000000000"
 SCRIPT = Path(__file__).parent / "contract_check.py"
 SECRET = "canary-5aa41e8ba"
 
@@ -35,9 +36,11 @@ def test_a_service_that_keeps_the_contract(simulator: Simulator) -> None:
     with simulator:
         code, printed = check(simulator, simulator.start(Life(items=10)))
         statuses = {request.status for request in simulator.service.requests}
+        asked = {request.op_id for request in simulator.service.requests}
         made = simulator.service.request_count
     assert code == 0, printed
     assert statuses >= {200, 404}
+    assert UNKNOWN in asked
     assert made <= 100
     assert SECRET not in printed
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -57,6 +58,7 @@ def endpoint() -> Iterator[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        start_new_session=True,
     )
     assert process.stdout is not None
     try:
@@ -68,7 +70,8 @@ def endpoint() -> Iterator[str]:
         assert listening, "".join(printed)
         yield listening[1]
     finally:
-        process.terminate()
+        # The command that npm installed starts Node as a child of its own.
+        os.killpg(process.pid, signal.SIGTERM)
         process.wait(10)
         process.stdout.close()
 

@@ -16,6 +16,7 @@ from nexus_operations.simulator import Life, Simulator, Trouble
 from tests.conftest import PROJECT, SECRET, Driver
 from tests.terminal import Terminal
 
+HALFWAY = Life(duration=30, items=1000, age=8, outcome="Running")
 FLEETS = ["wait_all", "as_completed"]
 
 
@@ -108,12 +109,13 @@ def environment(simulator: Simulator) -> dict[str, str]:
 
 class TestTerminal:
     def test_a_bar_for_one(self, nexus_simulator: Simulator) -> None:
-        op_id = nexus_simulator.start(Life(duration=1.5, items=100))
+        op_id = nexus_simulator.start(HALFWAY)
         command = [sys.executable, "-c", PROGRAM, op_id]
         with Terminal(command, environment(nexus_simulator)) as terminal:
-            terminal.until(lambda text: re.search(rf"{op_id} +Running +.*\d+/100", text))
+            terminal.until(lambda text: re.search(rf"{op_id} +Running +.* \d+/1000", text))
+            nexus_simulator.end(op_id)
             assert terminal.end() == 0
-            assert re.search(rf"{op_id} +Finished .*100/100", terminal.text)
+            assert re.search(rf"{op_id} +Finished .*1000/1000", terminal.text)
             assert terminal.text.endswith("ended")
             assert "of 1 ended" not in terminal.text
 
@@ -128,12 +130,13 @@ class TestTerminal:
             assert "HTTP 404" in terminal.text
 
     def test_a_narrow_terminal_shortens_ids_and_bars(self, nexus_simulator: Simulator) -> None:
-        op_id = nexus_simulator.start(Life(duration=2, items=100))
+        op_id = nexus_simulator.start(HALFWAY)
         command = [sys.executable, "-c", PROGRAM, op_id]
         with Terminal(command, environment(nexus_simulator), columns=80) as terminal:
             terminal.until(lambda text: "ends in about" in text)
+            nexus_simulator.end(op_id)
             assert terminal.end() == 0
-            assert re.search(rf"{op_id[:12]}.*… Finished .*100/100 0:00:0", terminal.text)
+            assert re.search(rf"{op_id[:12]}.*… Finished .*1000/1000 0:00:", terminal.text)
 
     def test_nothing_where_nobody_looks(self, nexus_simulator: Simulator) -> None:
         op_id = nexus_simulator.start(Life(duration=0))
