@@ -22,7 +22,7 @@ from tests.terminal import Terminal
 
 COMMAND = str(Path(sys.executable).parent / "nexus-operations")
 ROOT = Path(__file__).parent.parent
-HALFWAY = Life(duration=30, items=1000, age=8, outcome="Running")
+STEADY = Life(duration=30, items=1000, age=1, outcome="Running")
 """Runs until it is ended by hand, so that no test depends on how fast the command starts."""
 
 SOON = Life(duration=0.3, items=10)
@@ -193,7 +193,7 @@ class TestPipe:
         assert "\x1b" not in "".join(lines)
 
     def test_watch_has_a_line_for_every_change(self, command: Command) -> None:
-        op_id = command.simulator.start(HALFWAY)
+        op_id = command.simulator.start(STEADY)
         with command.start("watch", op_id) as process:
             assert process.stdout is not None
             lines = [process.stdout.readline(), process.stdout.readline()]
@@ -257,7 +257,7 @@ class TestJson:
         assert Operation.from_json(json.dumps(operation).encode()).status.overview == "Errored"
 
     def test_changes_and_trouble(self, command: Command) -> None:
-        op_id = command.simulator.start(HALFWAY)
+        op_id = command.simulator.start(STEADY)
         command.simulator.trouble(Trouble(kind="status", status=502), op_id=op_id)
         with command.start("watch", op_id, "--json") as process:
             assert process.stdout is not None
@@ -270,7 +270,7 @@ class TestJson:
         assert lines[-1]["event"] == "outcome"
         assert lines[0]["error"]["status_code"] == 502
         assert all(line["next_poll"] is not None for line in lines[:-1])
-        assert 0 < lines[1]["remaining"] < 22
+        assert 0 < lines[1]["remaining"] < 29
         assert lines[-1]["polls"] > len(lines) - 2
         assert set(lines[0]) == set(Line.__struct_fields__)
 
@@ -287,7 +287,7 @@ class TestJson:
 
 class TestTerminal:
     def test_a_live_board(self, command: Command) -> None:
-        ids = [command.simulator.start(life) for life in (HALFWAY, FAILS)]
+        ids = [command.simulator.start(life) for life in (STEADY, FAILS)]
         with command.in_terminal("wait", *ids) as terminal:
             text = terminal.until(lambda text: "1 of 2 ended" in text and "ends in" in text)
             assert re.search(rf"{ids[0]} +Running +━+.* \d+/1000 +0:00:\d\d +ends in about", text)

@@ -16,7 +16,7 @@ from nexus_operations.simulator import Life, Simulator, Trouble
 from tests.conftest import PROJECT, SECRET, Driver
 from tests.terminal import Terminal
 
-HALFWAY = Life(duration=30, items=1000, age=8, outcome="Running")
+STEADY = Life(duration=30, items=1000, age=1, outcome="Running")
 FLEETS = ["wait_all", "as_completed"]
 
 
@@ -109,7 +109,7 @@ def environment(simulator: Simulator) -> dict[str, str]:
 
 class TestTerminal:
     def test_a_bar_for_one(self, nexus_simulator: Simulator) -> None:
-        op_id = nexus_simulator.start(HALFWAY)
+        op_id = nexus_simulator.start(STEADY)
         command = [sys.executable, "-c", PROGRAM, op_id]
         with Terminal(command, environment(nexus_simulator)) as terminal:
             terminal.until(lambda text: re.search(rf"{op_id} +Running +.* \d+/1000", text))
@@ -130,7 +130,7 @@ class TestTerminal:
             assert "HTTP 404" in terminal.text
 
     def test_a_narrow_terminal_shortens_ids_and_bars(self, nexus_simulator: Simulator) -> None:
-        op_id = nexus_simulator.start(HALFWAY)
+        op_id = nexus_simulator.start(STEADY)
         command = [sys.executable, "-c", PROGRAM, op_id]
         with Terminal(command, environment(nexus_simulator), columns=80) as terminal:
             terminal.until(lambda text: "ends in about" in text)
