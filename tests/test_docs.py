@@ -20,6 +20,8 @@ import pytest
 import yaml
 from nexus_operations.simulator import Life, Simulator
 
+from tests.terminal import Terminal
+
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
@@ -83,6 +85,12 @@ def test_a_shell_block_runs(block: str, nexus_simulator: Simulator, tmp_path: Pa
     environment["DATATURE_API_BASE_URL"] = nexus_simulator.endpoint
     environment.update(NEXUS_SECRET="any", NEXUS_PROJECT="proj_b705a........")
     script = SHELL.format(root=ROOT, block=block)
+    if block.rstrip().endswith("nexus-operations simulate"):  # it runs until Ctrl-C
+        with Terminal(["bash", "-c", script], environment) as terminal:
+            terminal.until(lambda text: "nexus-operations wait op_" in text)
+            terminal.interrupt()
+            terminal.end()
+        return
     subprocess.run(["bash", "-c", script], env=environment, cwd=tmp_path, check=True, timeout=60)
 
 
