@@ -371,7 +371,14 @@ class TestHelp:
         assert command("--version").stdout.strip() == __version__
 
     def test_completion(self, command: Command) -> None:
-        shown = command("--show-completion", "bash")
+        # The shell is looked for among the command's parents.
+        shown = subprocess.run(
+            ["bash", "-c", f"{COMMAND} --show-completion; true"],
+            env=command.env,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert "_NEXUS_OPERATIONS_COMPLETE=complete_bash" in shown.stdout
         asked = {"_NEXUS_OPERATIONS_COMPLETE": "complete_bash", "COMP_CWORD": "1"}
         offered = command(COMP_WORDS="nexus-operations wa", **asked)

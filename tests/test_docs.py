@@ -74,6 +74,7 @@ set -euo pipefail
 pip() {{ [ "$1" = install ]; }}
 make() {{ command make --dry-run --no-print-directory -C "{root}" "$@" > /dev/null; }}
 {block}
+true
 """
 
 
