@@ -16,12 +16,12 @@ from typing import Any
 
 import markdown
 import yaml
+from diff_contract import METHODS, resolve
 
 HERE = Path(__file__).resolve().parent
 DOCUMENT = HERE / "operations.yaml"
 PAGE = HERE.parent / "docs/contract.md"
 SERVED = HERE.parent / "wrappers/nexus_operations/simulator/static/contract.html"
-METHODS = ("get", "put", "post", "delete", "patch")
 FRAME = """<!doctype html>
 <html lang="en">
 <head>
@@ -36,16 +36,6 @@ FRAME = """<!doctype html>
 </body>
 </html>
 """
-
-
-def resolve(document: Any, node: Any) -> Any:
-    """Follow a reference within the document."""
-    while isinstance(node, dict) and "$ref" in node:
-        target = document
-        for part in node["$ref"].removeprefix("#/").split("/"):
-            target = target[part]
-        node = target
-    return node
 
 
 def one_line(text: str) -> str:

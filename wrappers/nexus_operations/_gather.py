@@ -113,8 +113,10 @@ class Job:
 
     @property
     def total(self) -> int | None:
-        """How many distinct operations there are, where that is known beforehand."""
-        return len(set(self.op_ids)) if isinstance(self.op_ids, (list, tuple, set)) else None
+        """How many distinct operations a board is to show, where that is known beforehand."""
+        if self.progress is not True or not isinstance(self.op_ids, (list, tuple, set)):
+            return None
+        return len(set(self.op_ids))
 
 
 class Runner:

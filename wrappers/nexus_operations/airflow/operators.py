@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow.sdk import BaseOperator
 
-from nexus_operations import NexusError, OperationFailedError
+from nexus_operations import NexusError
 
 from ._events import Event, Policy, conclude, ended, failed, in_seconds
 from .hooks import NexusHook
@@ -29,24 +29,29 @@ class Waiting:
     nexus_conn_id: str
     policy: Policy
     retry_failed_operation: bool
+    log: Any
 
-    def look_and_defer(self, task: Any) -> Event:
-        """Return how the operation ended if it has; else defer the task until it has.
-
-        A first look here spares the triggerer the operations that have ended already. Trouble that
-        may pass is left to the trigger.
-        """
-        started_at = time.time()
+    def look(self) -> Event | None:
+        """Return how the operation ended, or `None` for "not yet"; so is trouble that may pass."""
         arguments = {**self.policy.arguments(), "timeout": 1, "max_outage": 0}
         with NexusHook(self.nexus_conn_id).operations(self.project_id) as operations:
             try:
                 operation = operations.wait_until_done(self.op_id, **arguments)
             except NexusError as error:
-                if isinstance(error, OperationFailedError) or not error.transient:
+                if not error.transient:
                     return failed(error)
-                operation = None
-        if operation is not None:
-            return ended(operation)
+                self.log.warning("%s: %s", self.op_id, error)
+                return None
+        return None if operation is None else ended(operation)
+
+    def look_and_defer(self, task: Any) -> Event:
+        """Return how the operation ended if it has; else defer the task until it has.
+
+        A first look here spares the triggerer the operations that have ended already.
+        """
+        started_at = time.time()
+        if (event := self.look()) is not None:
+            return event
         task.defer(
             trigger=NexusOperationTrigger(
                 op_id=self.op_id,

@@ -9,9 +9,7 @@ from typing import Any
 from airflow.sdk import BaseSensorOperator
 from airflow.sdk.exceptions import AirflowSensorTimeout
 
-from nexus_operations import NexusError
-
-from ._events import Event, NexusOperationStillRunning, Policy, ended, failed, in_seconds
+from ._events import Event, NexusOperationStillRunning, Policy, in_seconds
 from .hooks import NexusHook
 from .operators import Waiting
 
@@ -72,17 +70,7 @@ class NexusOperationSensor(Waiting, BaseSensorOperator):  # type: ignore[misc]
 
     def poke(self, context: Any) -> bool:  # noqa: ARG002
         """Look once: whether the operation has finished. Trouble that may pass is "not yet"."""
-        with NexusHook(self.nexus_conn_id).operations(self.project_id) as operations:
-            arguments = {**self.policy.arguments(), "timeout": 1, "max_outage": 0}
-            event: Event
-            try:
-                event = ended(operations.wait_until_done(self.op_id, **arguments))
-            except NexusError as error:
-                if error.transient:
-                    self.log.warning("%s: %s", self.op_id, error)
-                    return False
-                event = failed(error)
-        if event == ended(None):
+        if (event := self.look()) is None:
             return False
         self.concluded(event)
         return True
