@@ -15,7 +15,7 @@ from nexus_operations import (
     OperationFailedError,
     TooManyRequestsError,
 )
-from nexus_operations._errors import error_type
+from nexus_operations._core.errors import error_type
 
 from tests.test_reference_page import BODY
 

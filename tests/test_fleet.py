@@ -23,8 +23,8 @@ from nexus_operations import (
     OperationFailedError,
     Outcome,
     WaitErrorGroup,
-    _transport,
 )
+from nexus_operations._http import transports as _transport
 from nexus_operations.simulator import Life, Simulator, Trouble
 from nexus_operations.testing import VirtualClock, VirtualTransport
 

@@ -18,7 +18,7 @@ from nexus_operations import (
     Schedule,
     ServiceUnavailableError,
 )
-from nexus_operations._polling import (
+from nexus_operations._core.poller import (
     LAST_POLL_TIMEOUT,
     LONGEST_RETRY_AFTER,
     Done,
@@ -170,7 +170,7 @@ def test_lives_keep_their_counts(duration: float, age: float, shape: Any) -> Non
 
 def test_the_core_knows_no_io() -> None:
     package = Path(nexus_operations.__file__).parent
-    for name in ("_polling.py", "_schedule.py"):
+    for name in ("_core/poller.py", "_core/schedule.py"):
         imported: set[str] = set()
         for node in ast.walk(ast.parse((package / name).read_text())):
             if isinstance(node, ast.Import):

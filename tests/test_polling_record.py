@@ -11,7 +11,7 @@ from nexus_operations import (
     NotFoundError,
     OperationFailedError,
 )
-from nexus_operations._polling import Done, Fail, GiveUp, Policy, Poll, Poller
+from nexus_operations._core.poller import Done, Fail, GiveUp, Policy, Poll, Poller
 
 from tests.test_polling import FINISHED, RUNNING, operation
 

@@ -105,7 +105,7 @@ def test_requests_are_below_their_wait(
 ) -> None:
     import threading
 
-    from nexus_operations import _transport
+    from nexus_operations._http import transports as _transport
 
     # The stock transport: aiohttp's requests are traced by aiohttp's own instrumentation.
     monkeypatch.setattr(_transport, "_fast_client", lambda: None)

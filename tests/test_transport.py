@@ -28,8 +28,8 @@ from nexus_operations import (
     Operation,
     RequestTimeoutError,
     UnexpectedStatusError,
-    _transport,
 )
+from nexus_operations._http import transports as _transport
 from nexus_operations.simulator import Life, Simulator, Trouble
 
 from tests.conftest import PROJECT, SECRET

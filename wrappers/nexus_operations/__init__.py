@@ -2,7 +2,7 @@
 
 from ._client import AsyncClient, AsyncProject, Client, Project
 from ._clock import Clock, SystemClock
-from ._errors import (
+from ._core.errors import (
     BadRequestError,
     ForbiddenError,
     GatewayTimeoutError,
@@ -18,18 +18,18 @@ from ._errors import (
     UnauthorizedError,
     UnexpectedStatusError,
 )
-from ._fleet import Outcome, WaitErrorGroup
-from ._gather import FleetCancelled, FleetInterrupted
-from ._models import (
+from ._core.models import (
     TERMINAL_STATUSES,
     Operation,
     OperationProgress,
     OperationProgressWithStatus,
     OperationStatus,
 )
+from ._core.schedule import Adaptive, Change, Fixed, History, Schedule
+from ._core.updates import Update
+from ._fleet import Outcome, WaitErrorGroup
+from ._loops import FleetCancelled, FleetInterrupted
 from ._operations import AsyncOperations, Operations
-from ._progress import Update
-from ._schedule import Adaptive, Change, Fixed, History, Schedule
 from ._version import __version__
 
 __all__ = [

@@ -8,11 +8,11 @@ from typing import Any
 
 import httpx
 
-from . import _arguments as arguments
 from ._clock import Clock, SystemClock
+from ._core import checks as arguments
+from ._core.limiter import Pacer
+from ._http.transports import AsyncTransport, Secret, Settings, Transport
 from ._operations import AsyncOperations, Context, Operations
-from ._pacing import Pacer
-from ._transport import AsyncTransport, Secret, Settings, Transport
 
 
 class _ClientBase:

@@ -12,12 +12,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from . import _arguments as arguments
-from ._errors import NexusError
-from ._polling import Policy, Poll, Poller
+from ._core import checks as arguments
+from ._core.errors import NexusError
+from ._core.poller import Policy, Poll, Poller
 
 if TYPE_CHECKING:
-    from ._models import Operation
+    from ._core.models import Operation
 
 if sys.version_info >= (3, 11):
     from builtins import ExceptionGroup

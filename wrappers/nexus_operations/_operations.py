@@ -14,12 +14,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from . import _arguments as arguments
-from . import _tracing as tracing
 from ._clock import Clock
-from ._errors import NexusError, TooManyRequestsError
+from ._core import checks as arguments
+from ._core.errors import NexusError, TooManyRequestsError
+from ._core.limiter import Pacer
+from ._core.poller import LONGEST_RETRY_AFTER, Policy, Poll, Poller
+from ._core.schedule import Adaptive, Schedule
+from ._core.updates import Listener
 from ._fleet import Outcome, Wait
-from ._gather import (
+from ._http.transports import AsyncTransport, Transport
+from ._loops import (
     Job,
     OnError,
     Runner,
@@ -29,14 +33,11 @@ from ._gather import (
     wait_all,
     wait_all_in_thread,
 )
-from ._pacing import Pacer
-from ._polling import LONGEST_RETRY_AFTER, Policy, Poll, Poller
-from ._progress import Notify, checked, told, update_of
-from ._schedule import Adaptive, Schedule
-from ._transport import AsyncTransport, Transport
+from ._show import tracing as tracing
+from ._show.progress import check_progress, told, update_of
 
 if TYPE_CHECKING:
-    from ._models import Operation
+    from ._core.models import Operation
 
 logger = logging.getLogger("nexus_operations")
 
@@ -108,7 +109,7 @@ class _Waits:
         pause = self._context.pacer.take(now)
         return pause if poller.deadline is None else max(min(pause, poller.deadline - now), 0.0)
 
-    def _received(self, wait: Wait, operation: Operation, notify: Notify | None) -> None:
+    def _received(self, wait: Wait, operation: Operation, notify: Listener | None) -> None:
         poller, now = wait.poller, self._clock.monotonic()
         poller.received(operation, now, self._clock.time())
         if poller.unknown_status is not None:
@@ -119,7 +120,7 @@ class _Waits:
         if notify is not None:
             notify(update_of(wait, now, operation=operation))
 
-    def _failed(self, wait: Wait, error: NexusError, notify: Notify | None) -> None:
+    def _failed(self, wait: Wait, error: NexusError, notify: Listener | None) -> None:
         poller, now = wait.poller, self._clock.monotonic()
         poller.failed(error, now)
         if isinstance(error, TooManyRequestsError) and error.retry_after is not None:
@@ -132,7 +133,7 @@ class _Waits:
             notify(update_of(wait, now, error=error))
 
     async def _poll_over(
-        self, transport: AsyncTransport, wait: Wait, notify: Notify | None
+        self, transport: AsyncTransport, wait: Wait, notify: Listener | None
     ) -> Operation | None:
         """Make the request that is due and tell the poller; return the snapshot if there is one."""
         step = wait.poller.step
@@ -150,7 +151,7 @@ class _Waits:
         self,
         job: Job,
         transport: AsyncTransport,
-        notify: Notify | None,
+        notify: Listener | None,
         emit: Callable[[Outcome], None],
     ) -> Runner:
         """Return what runs a fleet over a transport."""
@@ -197,7 +198,7 @@ class Operations(_Waits):
         max_wait: float | timedelta | None = 36000.0,
         max_outage: float | timedelta | None = 1800.0,
         schedule: Schedule | None = None,
-        progress: Notify | bool = False,
+        progress: Listener | bool = False,
     ) -> Operation | None:
         """Retrieve an operation again and again until it has ended.
 
@@ -233,7 +234,7 @@ class Operations(_Waits):
         """
         policy = self._policy(timeout, raise_exception_if, max_wait, max_outage, schedule)
         wait = self._begin(op_id, policy)
-        with told(checked(progress), 1) as notify, tracing.ending(wait):
+        with told(check_progress(progress), 1) as notify, tracing.ending(wait):
             while wait.poller.pending:
                 self._poll(wait, abort_event, notify)
         return wait.poller.result()
@@ -273,7 +274,7 @@ class Operations(_Waits):
         wait.poller.result()
 
     def _poll(
-        self, wait: Wait, abort_event: threading.Event | None, notify: Notify | None
+        self, wait: Wait, abort_event: threading.Event | None, notify: Listener | None
     ) -> Operation | None:
         """Carry out the poller's step; return the snapshot if there is one."""
         step = wait.poller.step
@@ -318,7 +319,7 @@ class Operations(_Waits):
         max_outage: float | timedelta | None = 1800.0,
         schedule: Schedule | None = None,
         max_waiting: int = 100_000,
-        progress: Notify | bool = False,
+        progress: Listener | bool = False,
     ) -> list[Operation | Exception | None]:
         """Wait for many operations at once; return what each ended in, in the order given.
 
@@ -363,7 +364,7 @@ class Operations(_Waits):
         max_outage: float | timedelta | None = 1800.0,
         schedule: Schedule | None = None,
         max_waiting: int = 100_000,
-        progress: Notify | bool = False,
+        progress: Listener | bool = False,
     ) -> Iterator[Outcome]:
         """Wait for many operations at once; iterate over their outcomes as they end.
 
@@ -384,7 +385,7 @@ class Operations(_Waits):
             yield from as_completed_in_thread(self._thread(job, notify, abort_event))
 
     def _thread(
-        self, job: Job, notify: Notify | None, abort_event: threading.Event | None
+        self, job: Job, notify: Listener | None, abort_event: threading.Event | None
     ) -> Thread:
         """Return the thread that runs a fleet over an async transport of its own."""
 
@@ -450,7 +451,7 @@ class AsyncOperations(_Waits):
         max_wait: float | timedelta | None = 36000.0,
         max_outage: float | timedelta | None = 1800.0,
         schedule: Schedule | None = None,
-        progress: Notify | bool = False,
+        progress: Listener | bool = False,
     ) -> Operation | None:
         """Retrieve an operation again and again until it has ended.
 
@@ -458,7 +459,7 @@ class AsyncOperations(_Waits):
         """
         policy = self._policy(timeout, raise_exception_if, max_wait, max_outage, schedule)
         wait = self._begin(op_id, policy)
-        with told(checked(progress), 1) as notify, tracing.ending(wait):
+        with told(check_progress(progress), 1) as notify, tracing.ending(wait):
             while wait.poller.pending:
                 await self._poll(wait, notify)
         return wait.poller.result()
@@ -487,7 +488,7 @@ class AsyncOperations(_Waits):
                     yield snapshot
         wait.poller.result()
 
-    async def _poll(self, wait: Wait, notify: Notify | None) -> Operation | None:
+    async def _poll(self, wait: Wait, notify: Listener | None) -> Operation | None:
         """Carry out the poller's step; return the snapshot if there is one."""
         step = wait.poller.step
         assert isinstance(step, Poll)
@@ -507,7 +508,7 @@ class AsyncOperations(_Waits):
         max_outage: float | timedelta | None = 1800.0,
         schedule: Schedule | None = None,
         max_waiting: int = 100_000,
-        progress: Notify | bool = False,
+        progress: Listener | bool = False,
     ) -> list[Operation | Exception | None]:
         """Wait for many operations at once; return what each ended in, in the order given.
 
@@ -530,7 +531,7 @@ class AsyncOperations(_Waits):
         max_outage: float | timedelta | None = 1800.0,
         schedule: Schedule | None = None,
         max_waiting: int = 100_000,
-        progress: Notify | bool = False,
+        progress: Listener | bool = False,
     ) -> AsyncIterator[Outcome]:
         """Wait for many operations at once; iterate over their outcomes as they end.
 

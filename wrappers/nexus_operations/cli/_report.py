@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.live import Live
 
 from nexus_operations import NexusError, Operation, Outcome, Update
-from nexus_operations._board import REFRESH, Board, counts_of, ends_in, trouble_of
+from nexus_operations._show.board import REFRESH, Board, counts_of, ends_in, trouble_of
 
 End = Literal["finished", "errored", "cancelled", "running", "failed"]
 

@@ -13,9 +13,9 @@ from collections.abc import Generator
 from contextlib import AbstractContextManager
 from typing import Any
 
-from ._fleet import Wait
-from ._polling import Done, Fail
-from ._version import __version__
+from .._core.poller import Done, Fail
+from .._fleet import Wait
+from .._version import __version__
 
 SPAN = "nexus_operations.wait"
 

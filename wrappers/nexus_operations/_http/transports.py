@@ -26,15 +26,15 @@ from nexus_operations_api.api.operations import get_operation
 from nexus_operations_api.client import AuthenticatedClient
 from nexus_operations_api.models import Operation as GeneratedOperation
 
-from ._errors import (
+from .._core.errors import (
     InvalidResponseError,
     NetworkConnectionError,
     NexusError,
     RequestTimeoutError,
     error_type,
 )
-from ._models import Operation
-from ._version import __version__
+from .._core.models import Operation
+from .._version import __version__
 
 T = TypeVar("T")
 

@@ -3,45 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from collections.abc import Generator
 from typing import TYPE_CHECKING
 
-from . import _arguments as arguments
-from ._polling import Poll
+from .._core import checks as arguments
+from .._core.poller import Poll
+from .._core.updates import Listener, Update
 
 if TYPE_CHECKING:
-    from ._errors import NexusError
-    from ._fleet import Wait
-    from ._models import Operation
-
-
-@dataclass(frozen=True, slots=True)
-class Update:
-    """What one poll of a wait found.
-
-    Attributes:
-        op_id: The operation's id.
-        operation: The operation as this poll found it; `None` where the poll failed.
-        error: Why the poll failed, or `None`. The wait may go on: see `next_poll`.
-        polls: Retrievals made so far, failed ones included.
-        elapsed: Seconds since the wait began.
-        remaining: Seconds until the predicted end of the operation; `None` where nothing predicts
-            it.
-        next_poll: Seconds until the next poll; `None` once the wait is over.
-    """
-
-    op_id: str
-    operation: Operation | None
-    error: NexusError | None
-    polls: int
-    elapsed: float
-    remaining: float | None
-    next_poll: float | None
-
-
-Notify = Callable[[Update], object]
-"""Called after each poll, in the thread or event loop that polls. What it raises ends the wait."""
+    from .._core.errors import NexusError
+    from .._core.models import Operation
+    from .._fleet import Wait
 
 
 def update_of(
@@ -60,7 +32,7 @@ def update_of(
     )
 
 
-def checked(progress: object) -> Notify | bool:
+def check_progress(progress: object) -> Listener | bool:
     """Return the argument `progress` of a call."""
     if isinstance(progress, bool):
         return progress
@@ -71,7 +43,7 @@ def checked(progress: object) -> Notify | bool:
 
 
 @contextlib.contextmanager
-def told(progress: Notify | bool, total: int | None) -> Generator[Notify | None]:
+def told(progress: Listener | bool, total: int | None) -> Generator[Listener | None]:
     """Give what is to be called after each poll: the caller's function, a live board, or nothing.
 
     Args:
@@ -87,7 +59,7 @@ def told(progress: Notify | bool, total: int | None) -> Generator[Notify | None]
         yield None
     else:
         try:
-            from ._board import live
+            from .board import live
         except ModuleNotFoundError as error:
             raise ModuleNotFoundError(
                 "progress=True needs Rich: install nexus-operations[progress]", name=error.name

@@ -18,12 +18,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ._errors import NexusError, OperationFailedError
-from ._models import KNOWN_STATUSES, TERMINAL_STATUSES
-from ._schedule import Adaptive, History, Schedule
+from .errors import NexusError, OperationFailedError
+from .models import KNOWN_STATUSES, TERMINAL_STATUSES
+from .schedule import Adaptive, History, Schedule
 
 if TYPE_CHECKING:
-    from ._models import Operation
+    from .models import Operation
 
 JITTER = 0.05
 """Each delay is spread by this share to either side, so that a fleet does not poll in step."""

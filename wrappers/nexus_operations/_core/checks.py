@@ -11,7 +11,7 @@ from reprlib import Repr
 from typing import cast
 from urllib.parse import urlsplit
 
-from ._models import KNOWN_STATUSES
+from .models import KNOWN_STATUSES
 
 DEFAULT_ENDPOINT = "https://api.datature.io"
 ENDPOINT_VARIABLE = "DATATURE_API_BASE_URL"

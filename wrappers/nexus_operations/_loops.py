@@ -17,16 +17,17 @@ from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from . import _arguments as arguments
-from . import _tracing as tracing
+from ._core import checks as arguments
+from ._core.updates import Listener
 from ._fleet import Fleet, Outcome, Wait, WaitErrorGroup
-from ._progress import Notify, checked
+from ._show import tracing as tracing
+from ._show.progress import check_progress
 
 if TYPE_CHECKING:
     from ._clock import Clock
-    from ._models import Operation
-    from ._pacing import Pacer
-    from ._polling import Policy
+    from ._core.limiter import Pacer
+    from ._core.models import Operation
+    from ._core.poller import Policy
 
 logger = logging.getLogger("nexus_operations")
 
@@ -95,7 +96,7 @@ class Job:
     policy: Policy
     max_waiting: int
     on_error: OnError
-    progress: Notify | bool
+    progress: Listener | bool
 
     def __post_init__(self) -> None:
         if self.on_error not in ("group", "first", "return"):
@@ -106,7 +107,7 @@ class Job:
         if isinstance(op_ids, (str, bytes)) or not iterable:
             raise TypeError(f"op_ids must be an iterable of ids, not {arguments.show(op_ids)}")
         arguments.polls("max_waiting", self.max_waiting)
-        checked(self.progress)
+        check_progress(self.progress)
         if isinstance(op_ids, (list, tuple)):
             for op_id in op_ids:
                 arguments.identifier("op_ids", op_id)

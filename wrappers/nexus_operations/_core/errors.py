@@ -24,7 +24,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
-    from ._models import Operation
+    from .models import Operation
 
 
 class NexusError(Exception):
