@@ -20,7 +20,7 @@ from .simulator import Reply, Service
 __all__ = ["VirtualClock", "VirtualTransport"]
 
 OTHERS_TURNS = 50
-"""Turns of the event loop in which other tasks can end what they do, before the clock moves."""
+"""Turns of the event loop in which other tasks end what they do, before the clock moves."""
 
 EPOCH = 1_700_000_000.0
 """The Unix time at which a virtual clock starts."""
@@ -39,6 +39,7 @@ class VirtualClock:
         self.now = now
         self.wall_offset = 0.0
         self.slept: list[float] = []
+        self._sleepers: dict[object, float] = {}
 
     def monotonic(self) -> float:
         """Return the virtual time in seconds."""
@@ -57,15 +58,24 @@ class VirtualClock:
         return True
 
     async def async_sleep(self, seconds: float | None, wake: asyncio.Event | None = None) -> None:
-        """Move the clock, unless other tasks set `wake` first."""
-        for _ in range(OTHERS_TURNS if wake is not None else 1):
-            if wake is not None and wake.is_set():
-                return
-            await asyncio.sleep(0)
-        if seconds is not None:
-            self.sleep(seconds)
-        elif wake is not None:
-            await wake.wait()
+        """Move the clock to the earliest sleeper's end, unless other tasks set `wake` first."""
+        if seconds is None:
+            if wake is not None:
+                await wake.wait()
+            return
+        end, me = self.now + seconds, object()
+        self._sleepers[me] = end
+        try:
+            while self.now < end or seconds == 0:
+                for _ in range(OTHERS_TURNS):
+                    await asyncio.sleep(0)
+                    if (wake is not None and wake.is_set()) or seconds == 0:
+                        return
+                if end <= min(self._sleepers.values()):
+                    self.slept.append(seconds)
+                    self.now = max(self.now, end)
+        finally:
+            del self._sleepers[me]
 
     def service(self, **options: Any) -> Service:
         """Return a simulated service that lives by this clock; see `simulator.Service`."""

@@ -35,6 +35,7 @@ from .._core.errors import (
 )
 from .._core.models import Operation
 from .._version import __version__
+from .exchange import Answer, Secret
 
 T = TypeVar("T")
 
@@ -57,24 +58,6 @@ USER_AGENT = f"nexus-operations/{__version__} (Python/{platform.python_version()
 
 _expiry: ContextVar[float] = ContextVar("nexus_operations_request_expiry")
 """When the request under way must have ended, on the monotonic clock."""
-
-
-class Secret:
-    """Holds the secret key where no `repr`, log or pickle can show it."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        return self._value
-
-    def __repr__(self) -> str:
-        return "Secret('***')"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        raise TypeError("a secret is not pickled; build the client again from its source")
 
 
 class _BoundedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
@@ -118,8 +101,14 @@ class Settings:
     """What the sync and the async transport are built from."""
 
     def __init__(
-        self, endpoint: str, secret: Secret | None, certificate: tuple[str, str] | None
+        self,
+        endpoint: str,
+        secret: Secret | None,
+        certificate: tuple[str, str] | None,
+        verify: Any = None,
+        contact: Any = None,
     ) -> None:
+        self.contact = contact
         self.endpoint = endpoint
         self.secret = secret
         self.certificate = certificate
@@ -324,6 +313,7 @@ class Transport:
 
     def __init__(self, settings: Settings, transport: httpx.BaseTransport | None = None) -> None:
         exchange = _Exchange(settings)
+        self._contact = settings.contact
         self._http = _Client(
             **settings.options(), transport=transport, event_hooks={"response": [exchange.check]}
         )
@@ -343,6 +333,13 @@ class Transport:
             raise _mapped(error) from error
         finally:
             _expiry.reset(token)
+
+    def retrieve(
+        self, project_id: str, op_id: str, timeout: float, abort_event: Any = None
+    ) -> Answer[Operation]:
+        value = self.fetch(project_id, op_id, timeout)
+        self._contact.reached = True
+        return Answer(value, None)
 
     def close(self) -> None:
         self._http.close()
@@ -375,6 +372,7 @@ class AsyncTransport:
         transport: httpx.BaseTransport | httpx.AsyncBaseTransport | None = None,
     ) -> None:
         exchange = _Exchange(settings)
+        self._contact = settings.contact
         if transport is not None and not isinstance(transport, httpx.AsyncBaseTransport):
             transport = _ThreadedTransport(transport)
         fast = _fast_client() if transport is None else None
@@ -397,6 +395,11 @@ class AsyncTransport:
         except (asyncio.TimeoutError, *_EXCHANGE_ERRORS, *_DECODE_ERRORS) as error:
             raise _mapped(error) from error
 
+    async def retrieve(self, project_id: str, op_id: str, timeout: float) -> Answer[Operation]:
+        value = await self.fetch(project_id, op_id, timeout)
+        self._contact.reached = True
+        return Answer(value, None)
+
     async def aclose(self) -> None:
         await self._http.aclose()
 
@@ -417,3 +420,9 @@ def _operation(parsed: object) -> Operation:
     """Return the parsed operation: the hooks let nothing but a 200 come this far."""
     assert isinstance(parsed, GeneratedOperation)
     return Operation.of(parsed)
+
+
+def default_concurrency(transport: Any) -> int:
+    return (
+        STOCK_CONCURRENCY if transport is not None or _fast_client() is None else FAST_CONCURRENCY
+    )
