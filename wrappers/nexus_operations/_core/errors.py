@@ -82,19 +82,13 @@ class NexusError(Exception):
     _transient: ClassVar[bool] = False
 
     def __str__(self) -> str:
-        places = {
-            "operation": self.op_id,
-            "at": self.endpoint,
-            "through the proxy": self.proxy,
-        }
-        known = [] if self.status_code is None else [f"HTTP {self.status_code}"]
-        known += [
-            f"{name} {value}"
-            for name, value in places.items()
-            if value and value not in self.message
-        ]
-        place = f" ({', '.join(known)})" if known else ""
-        return printable(f"{self.message}{place}{'. ' + self.hint if self.hint else ''}")
+        status = "" if self.status_code is None else f" (HTTP {self.status_code})"
+        hint = f". {self.hint}" if self.hint else ""
+        places = {"operation ": self.op_id, "": self.endpoint, "through the proxy ": self.proxy}
+        named = [f"{what}{place}" for what, place in places.items() if place]
+        named = [each for each in named if each not in self.message]
+        place = f" [{', '.join(named)}]" if named else ""
+        return printable(f"{self.message}{status}{hint}{place}")
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(message={self.message!r}, detail={self.detail!r})"

@@ -7,13 +7,13 @@ other status is an error (see `mapping`).
 
 from __future__ import annotations
 
-import calendar
 import functools
 import platform
 import re
 import ssl
 import time
 import zlib
+from datetime import UTC, datetime
 from email.utils import parsedate_tz
 from pathlib import Path
 from types import SimpleNamespace
@@ -33,7 +33,7 @@ T = TypeVar("T")
 USER_AGENT = f"nexus-operations/{__version__} (Python/{platform.python_version()})"
 
 LONGEST_RETRY_AFTER = 366 * 86_400.0
-"""Seconds; what asks for more is no sensible `Retry-After`."""
+"""Seconds that a `Retry-After` is taken to mean, at most."""
 
 STRICT = SimpleNamespace(raise_on_unexpected_status=True)
 """The client that the generated parsers are given: they ask it for nothing else."""
@@ -264,13 +264,17 @@ def http_date(value: str) -> float | None:
     """
     try:
         parts = parsedate_tz(value)
-        return None if parts is None else calendar.timegm(parts[:9]) - (parts[9] or 0.0)
+        if parts is None:
+            return None
+        year, month, day, hour, minute, second = parts[:6]
+        moment = datetime(year, month, day, hour, minute, min(second, 59), tzinfo=UTC)
+        return moment.timestamp() - (parts[9] or 0)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
 
 
 def retry_after(value: str | None, date: float | None, now: float) -> float | None:
-    """Return the seconds that `Retry-After` asks for, or `None` where it is absent or absurd.
+    """Return the seconds that `Retry-After` asks for, or `None` where it is absent or neither.
 
     Args:
         value: The header: seconds or a date.
@@ -278,11 +282,11 @@ def retry_after(value: str | None, date: float | None, now: float) -> float | No
         now: The machine's time, for a response that has none.
     """
     value = (value or "").strip()
-    if re.fullmatch(r"[+-]?[0-9]{1,300}(\.[0-9]*)?", value, re.ASCII):
-        seconds = float(value)
+    if re.fullmatch(r"[+-]?[0-9]+", value, re.ASCII):
+        seconds = float(value[:300])
     else:
         until = http_date(value)
         if until is None:
             return None
         seconds = until - (now if date is None else date)
-    return max(seconds, 0.0) if seconds <= LONGEST_RETRY_AFTER else None
+    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)

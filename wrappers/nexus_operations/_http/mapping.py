@@ -175,13 +175,14 @@ class Mapper:
 
 def decode_error(error: Exception, response: httpx.Response) -> InvalidResponseError:
     """Return the error for an answer of success whose body breaks the contract."""
-    message, _, path = str(error).partition(" - at `")
+    reason, _, path = str(error).partition(" - at `")
+    message = f"The response breaks the contract: {reason}"
     if not isinstance(error, msgspec.ValidationError):
         encoding = response.headers.get("content-encoding")
-        dress = f", Content-Encoding: {encoding[:40]}" if encoding else ""
-        message, path = f"The response is not what was asked for ({message}{dress})", ""
+        dress = f", Content-Encoding: {encoding}" if encoding else ""
+        message, path = f"The response cannot be read ({reason or type(error).__name__}{dress})", ""
     return InvalidResponseError(
-        f"The response breaks the contract: {message}"[: 2 * MAX_EXCERPT],
+        message[:MAX_EXCERPT],
         path=path.rstrip("`") or "$",
         status_code=response.status_code,
     )
