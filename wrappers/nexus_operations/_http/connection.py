@@ -111,7 +111,7 @@ class TlsStream:
         while True:
             try:
                 return self._tls.read(CHUNK)
-            except ssl.SSLWantReadError:  # noqa: PERF203
+            except ssl.SSLWantReadError:
                 data = self._stream.unread()
                 if not data:
                     return data
@@ -128,7 +128,7 @@ class TlsStream:
         while True:
             try:
                 result = step()
-            except ssl.SSLWantReadError:  # noqa: PERF203
+            except ssl.SSLWantReadError:
                 await self._flush(limits)
                 data = await self._stream.receive(limits)
                 self._incoming.write(data) if data else self._incoming.write_eof()
@@ -332,7 +332,8 @@ class Connection:
     async def _send(self, head: h11.Request, content: Any, limits: Limits) -> None:
         data = self._http.send(head)
         if isinstance(content, Iterable):
-            for part in content:
+            parts: Iterable[bytes] = content
+            for part in parts:
                 data += self._http.send(h11.Data(data=part))
                 if len(data) >= CHUNK:
                     await self._stream.send(data, limits)

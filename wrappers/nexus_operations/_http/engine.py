@@ -62,7 +62,8 @@ class Pool:
             connection.close()
 
     def _give_back(self, connection: Connection) -> None:
-        now, stale = time.monotonic(), []
+        now = time.monotonic()
+        stale: list[Connection] = []
         with self._lock:
             while self._idle and now - self._idle[0].idle_since > KEEP_ALIVE:
                 stale.append(self._idle.pop(0))

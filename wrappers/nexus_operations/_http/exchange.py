@@ -26,6 +26,7 @@ from .connection import MAX_BODY
 from .engine import LIMITS
 from .environment import Route, find_route
 from .mapping import Mapper, decode_error
+from .network import Aborted as Aborted
 from .network import Limits
 
 T = TypeVar("T")

@@ -10,7 +10,7 @@ import html
 import re
 import ssl
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote
 
 import msgspec
@@ -113,7 +113,7 @@ class Mapper:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             excerpt = self.redacted(content[: MAX_EXCERPT * 8].decode("utf-8", "replace"))
             return excerpt[:MAX_EXCERPT] or None, ""
-        message = body.get("message") if isinstance(body, dict) else None
+        message = cast("dict[str, Any]", body).get("message") if isinstance(body, dict) else None
         message = self.redacted(message)[:MAX_EXCERPT] if isinstance(message, str) else ""
         nested = content.count(b"[") + content.count(b"{")
         if len(content) > MAX_DETAIL or nested > MAX_NESTED:
@@ -125,9 +125,11 @@ class Mapper:
         if isinstance(value, str):
             return self.redacted(value)
         if isinstance(value, list):
-            return [self._without_secret(item) for item in value]
+            items: list[Any] = value
+            return [self._without_secret(item) for item in items]
         if isinstance(value, dict):
-            return {self.redacted(k): self._without_secret(v) for k, v in value.items()}
+            pairs = cast("dict[str, Any]", value).items()
+            return {self.redacted(key): self._without_secret(item) for key, item in pairs}
         return value
 
     def redacted(self, text: str) -> str:

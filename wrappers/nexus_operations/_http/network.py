@@ -21,7 +21,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from itertools import zip_longest
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 T = TypeVar("T")
 
@@ -238,7 +238,7 @@ class BlockingNetwork:
                     assert failure is not None
                     raise failure
                 for key, _ in selector.select(pause) if selector.get_map() else ():
-                    connection = key.fileobj  # type: ignore[assignment]
+                    connection = cast("socket.socket", key.fileobj)
                     selector.unregister(connection)
                     code = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
                     if code == 0:

@@ -17,13 +17,16 @@ from .._core.models import Operation
 from ._httpx import httpx
 from .connection import MAX_BODY
 from .engine import LIMITS, AsyncEngine, AsyncPool, Pool, SyncEngine, SyncPool
-from .exchange import Answer, Contact, Exchange, Received, Secret, Settings
-from .network import Aborted, Limits, blocking_result, in_thread, loop_result, run
+from .exchange import Aborted, Answer, Contact, Exchange, Received, Secret, Settings
+from .network import Limits, blocking_result, in_thread, loop_result, run
 
 __all__ = ["Aborted", "Answer", "AsyncTransport", "Contact", "Secret", "Settings", "Transport"]
 
 CONCURRENCY = 64
-"""Requests in flight that an async transport is good at."""
+"""Requests in flight that our own connections are good at."""
+
+GIVEN_CONCURRENCY = 8
+"""Requests in flight over a transport of the caller's: httpx's own is slow with more."""
 
 Send = Callable[[httpx.Request], Awaitable[Received]]
 
@@ -201,6 +204,11 @@ def _read(response: httpx.Response, limits: Limits) -> Received:
     return reading.received()
 
 
+def default_concurrency(transport: object) -> int:
+    """Return the requests in flight that are good for a transport, `None` for our own."""
+    return CONCURRENCY if transport is None else GIVEN_CONCURRENCY
+
+
 class AsyncTransport(_Caller):
     """The same, awaited; usable from one event loop after another.
 
@@ -219,7 +227,7 @@ class AsyncTransport(_Caller):
             transport = AsyncEngine(pool)
         super().__init__(settings, pool)
         self._transport = transport
-        self.concurrency = CONCURRENCY
+        self.concurrency = default_concurrency(None if pool else transport)
 
     async def call(self, endpoint: Any, *args: Any, timeout: float, **kwargs: Any) -> Answer[Any]:
         """Make one request of a generated endpoint: see `Transport.call`."""
