@@ -29,7 +29,7 @@ may move."""
 CHUNK = 256
 """Ids read by the event loop between two looks at the polls that are due."""
 
-REFERENCE_DEPTH = 4
+REFERENCE_DEPTH = 6
 """References followed from an iterable in search of what it reads from."""
 
 
