@@ -23,7 +23,7 @@ from .._core.errors import (
     error_type,
 )
 from ._httpx import httpx
-from .connection import reason_of
+from .engine import reason_of
 from .network import Aborted
 
 MAX_EXCERPT = 500
@@ -38,7 +38,7 @@ MAX_NESTED = 100
 SHORTEST_SECRET = 4
 """Characters; what is shorter cannot be told from other text."""
 
-FOREIGN = ("httpx", "httpx2", "httpcore", "httpcore2", "aiohttp", "h11", "h2", "anyio", "socksio")
+FOREIGN = ("httpx", "httpx2", "httpcore", "httpcore2", "aiohttp", "h11", "h2", "anyio")
 """Libraries whose errors are mapped, wherever a caller's transport lets them through."""
 
 REFUSED = re.compile(r"refused|4(?!08|25|29)\d\d\b")
@@ -125,8 +125,7 @@ class Mapper:
         if isinstance(value, str):
             return self.redacted(value)
         if isinstance(value, list):
-            items: list[Any] = value
-            return [self._without_secret(item) for item in items]
+            return [self._without_secret(item) for item in value]  # pyright: ignore
         if isinstance(value, dict):
             pairs = cast("dict[str, Any]", value).items()
             return {self.redacted(key): self._without_secret(item) for key, item in pairs}
