@@ -153,9 +153,9 @@ def _raise_unless_answered(error: Exception, reply: Reply, limits: Limits) -> No
             local = isinstance(error, h11.LocalProtocolError)
             kind = httpx.LocalProtocolError if local else httpx.RemoteProtocolError
         named = kind(reason_of(error))
+        named.__cause__ = error
     if not reply.status:
-        raise named from error
-    named.__cause__ = error
+        raise named
     reply.trouble = named
 
 

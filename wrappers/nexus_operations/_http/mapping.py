@@ -44,6 +44,14 @@ FOREIGN = ("httpx", "httpx2", "httpcore", "httpcore2", "aiohttp", "h11", "h2", "
 REFUSED = re.compile(r"refused|4(?!08|25|29)\d\d\b")
 """What a proxy's refusal reads like that will be the same next time."""
 
+ABOUT_CERTIFICATES = re.compile(
+    "CERTIFICATE_VERIFY_FAILED|ALERT.*(CERT|UNKNOWN_CA|ACCESS_DENIED|HANDSHAKE_FAILURE)"
+)
+"""OpenSSL's reasons for refusing a certificate, the service's or ours."""
+
+MAX_CHAIN = 8
+"""Causes of an error that are looked at."""
+
 UNREACHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
 PERMANENT = (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError)
@@ -199,16 +207,10 @@ def _is_foreign(error: BaseException) -> bool:
 def _concerns_a_certificate(error: BaseException) -> bool:
     """Return whether a certificate was refused, ours or the service's."""
     cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
+    for _ in range(MAX_CHAIN):
+        if isinstance(cause, ssl.SSLError) and ABOUT_CERTIFICATES.search(cause.reason or ""):
             return True
-        if isinstance(cause, ssl.SSLError) and re.search(
-            "ALERT.*(CERT|UNKNOWN_CA|ACCESS_DENIED|HANDSHAKE_FAILURE)",
-            str(cause.reason),
-            re.IGNORECASE,
-        ):
-            return True
-        cause = cause.__cause__ or cause.__context__
+        cause = cause and (cause.__cause__ or cause.__context__)
     return False
 
 
