@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from ._clock import Clock, SystemClock
 from ._core import checks
 from ._core.limiter import RateLimiter, Slots
-from ._http.exchange import Contact, Secret
-from ._http.transports import AsyncTransport, Settings, Transport, default_concurrency
+from ._http.exchange import Contact, Secret, Settings
+from ._http.transports import AsyncTransport, Transport, default_concurrency
 from ._operations import AsyncOperations, Operations
 from ._wait import Shared
 

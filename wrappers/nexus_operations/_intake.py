@@ -22,6 +22,10 @@ from ._fleet import Fleet
 READ_AHEAD = 16
 """Ids read and not yet waited for, at most: a generator is not read further than it must."""
 
+READING = 1.0
+"""Seconds, on the machine's clock, that a thread that reads is waited for before any other clock
+may move."""
+
 CHUNK = 256
 """Ids read by the event loop between two looks at the polls that are due."""
 
@@ -87,6 +91,18 @@ class IdReader:
     def _wants_more(self) -> bool:
         """Whether another id may be read: those that were are waited for, and there is room."""
         return self._fleet.has_room and len(self._fleet.untaken) < READ_AHEAD
+
+    async def comes_within(self, seconds: float | None) -> bool:
+        """Return whether something happens while another thread reads.
+
+        A clock of tests knows nothing of that thread, which is given a moment before it moves.
+        """
+        if not self._apart or self.exhausted or not self._wants_more:
+            return False
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(READING if seconds is None else min(seconds, READING)):
+                return await self._wake.wait()
+        return False
 
     def read_some(self, count: int) -> bool:
         """Read some ids in this thread; return whether there may be room for more at once."""

@@ -273,6 +273,8 @@ async def run_fleet(
                 if not reader.exhausted:
                     next_look = min(next_look, deadline)
                 left = None if next_look == math.inf else max(next_look - now, 0.0)
+                if left != 0.0 and await reader.comes_within(left):
+                    continue
                 await clock.async_sleep(left, wake)
         finally:
             reader.stop()

@@ -40,6 +40,7 @@ class VirtualClock:
         self.wall_offset = 0.0
         self.slept: list[float] = []
         self._sleepers: dict[object, float] = {}
+        self._stirs = 0
 
     def monotonic(self) -> float:
         """Return the virtual time in seconds."""
@@ -65,16 +66,20 @@ class VirtualClock:
             return
         end, me = self.now + seconds, object()
         self._sleepers[me] = end
+        self._stirs += 1
         try:
+            idle, stirs = 0, self._stirs
             while self.now < end or seconds == 0:
-                for _ in range(OTHERS_TURNS):
-                    await asyncio.sleep(0)
-                    if (wake is not None and wake.is_set()) or seconds == 0:
-                        return
-                if end <= min(self._sleepers.values()):
+                await asyncio.sleep(0)
+                if (wake is not None and wake.is_set()) or seconds == 0:
+                    return
+                # The clock moves once no task has begun or ended a sleep for a while.
+                idle, stirs = (idle + 1 if stirs == self._stirs else 0), self._stirs
+                if idle >= OTHERS_TURNS and end <= min(self._sleepers.values()):
                     self.slept.append(seconds)
-                    self.now = max(self.now, end)
+                    self.now = end
         finally:
+            self._stirs += 1
             del self._sleepers[me]
 
     def service(self, **options: Any) -> Service:

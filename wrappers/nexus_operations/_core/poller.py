@@ -142,6 +142,7 @@ class Poller:
         "_looks",
         "_odd",
         "_random",
+        "_reached",
         "_warned",
         "deadline",
         "end",
@@ -172,6 +173,7 @@ class Poller:
         self._failing_since: float | None = None
         self._history: History | None = None
         self._looks = 0
+        self._reached = False
         self._odd: tuple[type[NexusError], int | None] | None = None
         self._warned = False
         self.step: Step = Poll(0.0)
@@ -208,6 +210,7 @@ class Poller:
             TypeError, ValueError: If the schedule returns no delay.
         """
         self.polls += 1
+        self._reached = True
         self.failures = self._looks = 0
         self._failing_since = self._odd = None
         status = operation.status.overview
@@ -233,13 +236,14 @@ class Poller:
         """
         self.polls += 1
         self.failures += 1
-        delay = self._retry_delay(error, now, reached)
+        self._reached = self._reached or reached or error.reached
+        delay = self._retry_delay(error, now)
         if delay is None or self._bound_reached(now):
             self.step = Fail(error)
         else:
             self.step = self._poll_after(delay, now)
 
-    def _retry_delay(self, error: NexusError, now: float, reached: bool) -> float | None:
+    def _retry_delay(self, error: NexusError, now: float) -> float | None:
         """Return the seconds until the next poll after a failure, or `None` if it is final."""
         if not error.transient:
             kind = (type(error), error.status_code)
@@ -251,7 +255,7 @@ class Poller:
         if self._failing_since is None:
             self._failing_since = now
         tolerated = math.inf if self._bounds.max_outage is None else self._bounds.max_outage
-        if not (reached or error.reached or self._history is not None):
+        if not self._reached:
             tolerated = min(tolerated, UNREACHABLE_OUTAGE)
         left = self._failing_since + tolerated - now
         if left <= ROUNDING:
