@@ -123,6 +123,19 @@ class Received(NamedTuple):
     trouble: Exception | None = None
 
 
+class _Plain(httpx.Response):
+    """A response whose body was read, and taken out of what it was wrapped in."""
+
+    def __init__(self, response: httpx.Response, content: bytes) -> None:
+        super().__init__(response.status_code, headers=response.headers, stream=response.stream)
+        self._plain = content
+
+    @property
+    def content(self) -> bytes:
+        """The body."""
+        return self._plain
+
+
 class Exchange:
     """What every request gets and every response is put through.
 
@@ -195,8 +208,7 @@ class Exchange:
         """Return the body's value by the generated parser."""
         mended = content
         while True:
-            plain = httpx.Response(response.status_code, content=mended)
-            plain.headers = response.headers
+            plain = _Plain(response, mended)
             try:
                 return endpoint._parse_response(client=STRICT, response=plain)  # noqa: SLF001
             except endpoint.errors.UnexpectedStatus:

@@ -7,7 +7,8 @@ import contextlib
 import inspect
 import threading
 import weakref
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, cast
 
 from nexus_operations_api.api.operations import get_operation
 
@@ -159,7 +160,7 @@ def _exchanged(transport: httpx.BaseTransport, request: httpx.Request) -> Receiv
     with contextlib.closing(transport.handle_request(request)) as response:
         received = Received(response, bytearray())
         try:
-            for part in response.iter_raw():
+            for part in cast("Iterable[bytes]", response.stream):
                 request.extensions[LIMITS].left()
                 received.content.extend(part)
                 if len(received.content) > MAX_BODY:
@@ -216,7 +217,7 @@ async def _exchanged_async(transport: Any, request: httpx.Request) -> Received:
     async with contextlib.aclosing(await transport.handle_async_request(request)) as response:
         received = Received(response, bytearray())
         try:
-            async for part in response.aiter_raw():
+            async for part in response.stream:
                 received.content.extend(part)
                 if len(received.content) > MAX_BODY:
                     break
