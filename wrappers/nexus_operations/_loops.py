@@ -104,7 +104,8 @@ def snapshots(wait: Wait, shared: Shared, transport: Transport, stop: Stop) -> G
     """Iterate over what the polls of one wait retrieve, until it is over."""
     try:
         while wait.pending:
-            if not shared.clock.sleep(max(wait.due - shared.clock.monotonic(), 0.0), stop):
+            left = wait.due - shared.clock.monotonic()
+            if stop.is_set() or (left > 0 and not shared.clock.sleep(left, stop)):
                 _stopped(wait, stop)
             elif (operation := poll(wait, shared, transport, stop)) is not None:
                 yield operation
