@@ -896,8 +896,8 @@ class TestProxies(TestTls):
         assert not transport.settings.contact.reached
 
     def test_nobody_at_the_proxys_place(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        with contextlib.closing(Tunnel()) as tunnel:
-            place = tunnel.place
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            place = f"127.0.0.1:{taken.getsockname()[1]}"
         monkeypatch.setenv("HTTPS_PROXY", place)
         with at(path, endpoint="https://api.example.test") as transport:
             error = failure(transport)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from typing import Any
 
@@ -188,7 +188,7 @@ class TestTransientTrouble:
         assert polls(nexus) == [0.0, 77.0]
 
     def test_retry_after_as_a_date_is_honoured(self, nexus: Driver) -> None:
-        at = datetime.fromtimestamp(EPOCH + 2000, UTC)
+        at = datetime.fromtimestamp(EPOCH + 2000, timezone.utc)
         op_id = nexus.service.start(STUCK)
         date = format_datetime(at, usegmt=True)
         sent = format_datetime(at - timedelta(seconds=90), usegmt=True)
