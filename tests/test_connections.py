@@ -816,11 +816,12 @@ class Tunnel:
             host, _, port = head.split(b" ")[1].decode().rpartition(":")
             other = stack.enter_context(socket.create_connection((host, int(port))))
             while True:
-                for each in select.select([connection, other], [], [], 10)[0]:
+                for each in select.select([other, connection], [], [], 10)[0]:
                     data = each.recv(65536)
                     if not data:
                         return
-                    (other if each is connection else connection).sendall(data)
+                    with contextlib.suppress(OSError):  # what was said before is worth hearing
+                        (other if each is connection else connection).sendall(data)
 
     def close(self) -> None:
         self._socket.close()

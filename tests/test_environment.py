@@ -107,7 +107,7 @@ def test_a_proxy_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch, value: str
 
 def test_a_lower_case_variable_is_named_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "gopher://x")
-    with pytest.raises(ValueError, match="^https_proxy must be"):
+    with pytest.raises(ValueError, match=r"^https_proxy must be"):
         find_route(HTTPS)
 
 

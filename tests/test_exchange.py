@@ -139,9 +139,11 @@ class TestRequests:
 
     @pytest.mark.parametrize("url", ["/a/../b", "/a/.", "/..", "/a//b", "/./b", "/things/.."])
     def test_a_path_that_would_lead_elsewhere(self, path: Path, url: str) -> None:
-        with at(path, lambda _: httpx.Response(200)) as transport:
-            with pytest.raises(ValueError, match="a part of the path must not be"):
-                transport.call(endpoint(url=url), timeout=5)
+        with (
+            at(path, lambda _: httpx.Response(200)) as transport,
+            pytest.raises(ValueError, match="a part of the path must not be"),
+        ):
+            transport.call(endpoint(url=url), timeout=5)
 
     @pytest.mark.parametrize("op_id", ["..;", "a:b@c", "two words", "完了", "%2e%2e", "a/b?c#d"])
     def test_an_id_is_one_segment(self, path: Path, op_id: str) -> None:
@@ -157,7 +159,7 @@ class TestRequests:
         with at(path, lambda _: httpx.Response(200, json=1)) as transport:
             assert transport.call(endpoint(), timeout=5).value == 1
             transport.close()
-            with pytest.raises(ValueError, match="^the client is closed$"):
+            with pytest.raises(ValueError, match=r"^the client is closed$"):
                 transport.call(endpoint(), timeout=5)
 
 
@@ -170,17 +172,21 @@ class TestSuccess:
 
     @pytest.mark.parametrize("status", [201, 204, 299])
     def test_what_it_does_not_know(self, path: Path, status: int) -> None:
-        with at(path, lambda _: httpx.Response(status, content=b"text")) as transport:
-            with pytest.raises(UnexpectedStatusError) as caught:
-                transport.call(endpoint(), timeout=5)
+        with (
+            at(path, lambda _: httpx.Response(status, content=b"text")) as transport,
+            pytest.raises(UnexpectedStatusError) as caught,
+        ):
+            transport.call(endpoint(), timeout=5)
         assert caught.value.status_code == status
         assert not caught.value.transient
 
     @pytest.mark.parametrize("status", [304, 404, 520, 599])
     def test_no_other_status_is_one(self, path: Path, status: int) -> None:
-        with at(path, lambda _: httpx.Response(status, json={})) as transport:
-            with pytest.raises(NexusError) as caught:
-                transport.call(endpoint(success=(200, status)), timeout=5)
+        with (
+            at(path, lambda _: httpx.Response(status, json={})) as transport,
+            pytest.raises(NexusError) as caught,
+        ):
+            transport.call(endpoint(success=(200, status)), timeout=5)
         assert caught.value.status_code == status
 
     def test_its_date(self, path: Path) -> None:
@@ -200,9 +206,11 @@ class TestSuccess:
     def test_a_body_that_the_parser_cannot_read(
         self, path: Path, parse: Callable[[httpx.Response], Any]
     ) -> None:
-        with at(path, lambda _: httpx.Response(200, content=b"{}]")) as transport:
-            with pytest.raises(InvalidResponseError) as caught:
-                transport.call(endpoint(parse=parse), timeout=5)
+        with (
+            at(path, lambda _: httpx.Response(200, content=b"{}]")) as transport,
+            pytest.raises(InvalidResponseError) as caught,
+        ):
+            transport.call(endpoint(parse=parse), timeout=5)
         assert (caught.value.path, caught.value.status_code) == ("$", 200)
         assert caught.value.__cause__ is caught.value.__context__ is None
 
@@ -242,16 +250,20 @@ class TestDress:
             body = gzip.compress(body) if name == "gzip" else zlib.compress(body)
         stream = httpx.ByteStream(body)
         headers = {"Content-Encoding": encoding}
-        with at(path, lambda _: httpx.Response(200, headers=headers, stream=stream)) as transport:
-            with pytest.raises(InvalidResponseError, match="larger than 1048576 bytes"):
-                transport.call(endpoint(), timeout=20)
+        with (
+            at(path, lambda _: httpx.Response(200, headers=headers, stream=stream)) as transport,
+            pytest.raises(InvalidResponseError, match="larger than 1048576 bytes"),
+        ):
+            transport.call(endpoint(), timeout=20)
 
     def test_a_body_in_another_dress_is_named(self, path: Path) -> None:
         stream = httpx.ByteStream(b"\x1b\x03\x00")
         headers = {"Content-Encoding": "br"}
-        with at(path, lambda _: httpx.Response(200, headers=headers, stream=stream)) as transport:
-            with pytest.raises(InvalidResponseError, match="Content-Encoding: br"):
-                transport.call(endpoint(), timeout=5)
+        with (
+            at(path, lambda _: httpx.Response(200, headers=headers, stream=stream)) as transport,
+            pytest.raises(InvalidResponseError, match="Content-Encoding: br"),
+        ):
+            transport.call(endpoint(), timeout=5)
 
     @pytest.mark.parametrize(
         ("written", "read"),
@@ -272,16 +284,20 @@ class TestDress:
 
     def test_what_is_no_text_stays_refused(self, path: Path) -> None:
         body = operation("op_1").replace(b'"m"', b'"\xff\\ud83d"')
-        with at(path, lambda _: httpx.Response(200, content=body)) as transport:
-            with pytest.raises(InvalidResponseError):
-                transport.retrieve("p", "op_1", 5)
+        with (
+            at(path, lambda _: httpx.Response(200, content=body)) as transport,
+            pytest.raises(InvalidResponseError),
+        ):
+            transport.retrieve("p", "op_1", 5)
 
 
 class TestIdentity:
     def test_another_operations_answer_is_a_broken_exchange(self, path: Path) -> None:
-        with at(path, lambda _: httpx.Response(200, content=operation("op_other"))) as transport:
-            with pytest.raises(NetworkConnectionError, match="for another operation") as caught:
-                transport.retrieve("p", "op_mine", 5)
+        with (
+            at(path, lambda _: httpx.Response(200, content=operation("op_other"))) as transport,
+            pytest.raises(NetworkConnectionError, match="for another operation") as caught,
+        ):
+            transport.retrieve("p", "op_mine", 5)
         assert caught.value.transient
         assert caught.value.reached
         assert caught.value.op_id == "op_mine"
@@ -297,9 +313,11 @@ class TestErrors:
         return caught.value
 
     def test_each_names_operation_and_endpoint(self, path: Path) -> None:
-        with at(path, lambda _: httpx.Response(404, json={"message": "gone"})) as transport:
-            with pytest.raises(NexusError) as caught:
-                transport.call(get_operation, "p", op_id="op_7", timeout=5)
+        with (
+            at(path, lambda _: httpx.Response(404, json={"message": "gone"})) as transport,
+            pytest.raises(NexusError) as caught,
+        ):
+            transport.call(get_operation, "p", op_id="op_7", timeout=5)
         error = caught.value
         assert (error.op_id, error.endpoint, error.proxy) == ("op_7", ENDPOINT, None)
         assert str(error).startswith("gone (HTTP 404)")
@@ -358,9 +376,8 @@ class TestErrors:
         def answer(_: httpx.Request) -> httpx.Response:
             return httpx.Response(400, content=content, extensions={"reason_phrase": reason})
 
-        with at(path, answer, secret=secret) as transport:
-            with pytest.raises(BadRequestError) as caught:
-                transport.call(endpoint(), timeout=5)
+        with at(path, answer, secret=secret) as transport, pytest.raises(BadRequestError) as caught:
+            transport.call(endpoint(), timeout=5)
         shown = f"{caught.value!s} {caught.value!r} {vars(caught.value)} {caught.value.args}"
         for spelling in (secret, echo, json.dumps(secret)[1:-1], repr(secret)[1:-1]):
             assert spelling not in shown
@@ -451,9 +468,8 @@ class TestErrors:
         def answer(_: httpx.Request) -> httpx.Response:
             raise LookupError("defect")
 
-        with at(path, answer) as transport:
-            with pytest.raises(LookupError, match="defect") as caught:
-                transport.call(endpoint(), timeout=5)
+        with at(path, answer) as transport, pytest.raises(LookupError, match="defect") as caught:
+            transport.call(endpoint(), timeout=5)
         assert "answer" in [
             frame.name for frame in traceback.extract_tb(caught.value.__traceback__)
         ]
@@ -531,9 +547,11 @@ class TestRetryAfter:
 
     def test_it_comes_with_the_error(self, path: Path) -> None:
         headers = {"Retry-After": "Sun, 06 Nov 1994 08:50:07", "Date": "Sun Nov  6 08:49:37 1994"}
-        with at(path, lambda _: httpx.Response(503, headers=headers)) as transport:
-            with pytest.raises(NexusError) as caught:
-                transport.call(endpoint(), timeout=5)
+        with (
+            at(path, lambda _: httpx.Response(503, headers=headers)) as transport,
+            pytest.raises(NexusError) as caught,
+        ):
+            transport.call(endpoint(), timeout=5)
         assert caught.value.retry_after == 30.0
 
 
