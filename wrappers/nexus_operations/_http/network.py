@@ -282,7 +282,7 @@ async def _connected(address: Address) -> socket.socket | OSError:
             unless_connected.pop_all()
             return connection
     except OSError as error:
-        return error
+        return OSError(error.errno, os.strerror(error.errno or 0))  # the loop's text says where
 
 
 Network = BlockingNetwork | LoopNetwork

@@ -161,10 +161,10 @@ def _exchanged(transport: httpx.BaseTransport, request: httpx.Request) -> Receiv
         received = Received(response, bytearray())
         try:
             for part in cast("Iterable[bytes]", response.stream):
-                request.extensions[LIMITS].left()
                 received.content.extend(part)
                 if len(received.content) > MAX_BODY:
                     break
+                request.extensions[LIMITS].left()
         except Exception as error:  # noqa: BLE001  (the status decides whether it matters)
             return received._replace(trouble=error)
         return received
