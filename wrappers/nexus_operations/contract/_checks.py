@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ._schema import Breach, client_refuses
 
@@ -53,7 +53,13 @@ def _no_number(word: str) -> None:
 def operation_of(asked: Asked) -> dict[str, Any] | None:
     """Return the operation that was answered, if it is one."""
     body = body_of(asked) if asked.status == OK else None
-    return body if isinstance(body, dict) else None
+    return cast("dict[str, Any]", body) if isinstance(body, dict) else None
+
+
+def member(holder: Any, name: str) -> dict[str, Any]:
+    """Return an object within another; empty if it is none, which `document` tells."""
+    found: Any = holder.get(name)
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
 
 
 def number(value: Any) -> float | None:
@@ -80,12 +86,8 @@ def milliseconds(body: dict[str, Any]) -> Iterator[Breach]:
 
 def counts(body: dict[str, Any]) -> Iterator[Breach]:
     """Check that the counts do not contradict the status."""
-    status: Any = body.get("status")
-    status = status if isinstance(status, dict) else {}
-    progress = status.get("progress")
-    found = progress.get("withStatus") if isinstance(progress, dict) else None
-    if not isinstance(found, dict):
-        return
+    status = member(body, "status")
+    found = member(member(status, "progress"), "withStatus")
     known = {key: number(value) or 0 for key, value in found.items()}
     overview = status.get("overview")
     impossible = {
@@ -96,8 +98,8 @@ def counts(body: dict[str, Any]) -> Iterator[Breach]:
     }.get(str(overview), ())
     for key in impossible:
         if known.get(key):
-            spot = f"$.status.progress.withStatus.{key}"
-            yield Breach(f"{known[key]} units, though the operation is {overview}", spot)
+            problem = f"{known[key]} units, though the operation is {overview}"
+            yield Breach(problem, f"{COUNTS}.{key}")
     total = sum(known.get(key, 0) for key in ("Queued", "Running", *TERMINAL))
     if overview in {"Queued", "Finished"} and total and not known.get(str(overview)):
         yield Breach(f"none is {overview}, though the operation is", f"{COUNTS}.{overview}")
@@ -132,10 +134,7 @@ def repeat(first: Asked, second: Asked) -> Iterator[Breach]:
     was, now = number(old.get("updateDate")), number(new.get("updateDate"))
     if was is not None and now is not None and now < was:
         yield Breach(f"was {was}, then {now}", "$.updateDate")
-    before, after = (
-        body["status"].get("overview") if isinstance(body.get("status"), dict) else None
-        for body in (old, new)
-    )
+    before, after = (member(body, "status").get("overview") for body in (old, new))
     if before in TERMINAL and after != before:
         yield Breach(f"was {before!r}, then {after!r}", "$.status.overview")
 

@@ -23,7 +23,9 @@ class Redactor:
     """Hides a secret, however it is written."""
 
     def __init__(self, secret: str | None) -> None:
-        found = {secret, quote(secret, safe=""), json.dumps(secret)[1:-1]} if secret else set()
+        found: set[str] = set()
+        if secret:
+            found = {secret, quote(secret, safe=""), json.dumps(secret)[1:-1]}
         found |= {html.escape(text) for text in found}
         # The longest first: one may be part of another.
         self._written = sorted(found, key=len, reverse=True)

@@ -192,7 +192,7 @@ class _Run:
         """
         url = fill(path, {"project_id": self.project_id, "op_id": op_id})
         headers = {} if secret is None else {"Secret-Key": secret}
-        for attempt in range(MAX_TRIES):
+        for attempt in range(1, MAX_TRIES + 1):
             try:
                 asked = self.exchange.get(what, url, headers)
             except NoAnswerError as error:
@@ -205,12 +205,13 @@ class _Run:
             self._of_any_answer(asked, path)
             if asked.status not in BUSY:
                 return asked
-            if attempt < MAX_TRIES - 1:
-                delay = retry_after(asked.response)
-                if delay is not None and delay > MAX_DELAY:
-                    raise LimitError(f"{asked.status}: the service asks to wait {delay:g} s")
-                self.exchange.pause(BASE_DELAY * 2**attempt if delay is None else delay)
-        raise LimitError(checks.reason(asked))
+            if attempt == MAX_TRIES:
+                raise LimitError(checks.reason(asked))
+            delay = retry_after(asked.response)
+            if delay is not None and delay > MAX_DELAY:
+                raise LimitError(f"{asked.status}: the service asks to wait {delay:g} s")
+            self.exchange.pause(BASE_DELAY * 2**attempt if delay is None else delay)
+        return None
 
     def _of_any_answer(self, asked: Asked, path: str) -> None:
         found = breaches(self.reads[path], asked.response)
