@@ -58,10 +58,8 @@ class Caller:
         return asyncio.run(run())
 
 
-@pytest.fixture(params=["sync", "async", "async-fast"])
-def call(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Caller:
-    if request.param == "async":
-        monkeypatch.setattr(_transport, "_fast_client", lambda: None)
+@pytest.fixture(params=["sync", "async"])
+def call(request: pytest.FixtureRequest) -> Caller:
     return Caller(request.param)
 
 

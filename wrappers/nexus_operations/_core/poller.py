@@ -1,23 +1,36 @@
 """The polling core: one decision, no I/O.
 
-A `Poller` is told what each poll gave, and the time; its `step` is what to do next:
+A `Poller` is fed what each poll gave, and the time; its `step` is what to do next:
 
     Poll     retrieve the operation after `delay` seconds
     Done     the wait is over: return the operation
     GiveUp   a bound was reached while the operation was still running: return None
     Fail     raise the error
 
-Time comes in as numbers: `now` is seconds on a monotonic clock, `wall` seconds since the Unix epoch
-(used once, to guess the age of an operation that was started before the wait).
+The rules, in the order in which they are asked:
+
+1. A status that the caller named ends the wait with an error, a terminal one with the operation.
+2. A bound ends it: `max_polls`, or the deadline (`max_wait` after the start). A delay never passes
+   the deadline, so the last poll is made at it.
+3. Transient trouble is polled through until it has lasted for `max_outage`. The delay is the larger
+   of the back-off and `Retry-After`, cut to what is left of the outage.
+4. Other trouble is final, unless this wait had a good answer before: then it is looked at again,
+   twice at most and never when the same comes back, since one odd answer of a proxy should not end
+   hours of waiting.
+
+Time comes in as numbers: `now` is seconds on a monotonic clock, `age` the operation's age in
+seconds.
 """
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from . import checks
 from .errors import NexusError, OperationFailedError
 from .models import KNOWN_STATUSES, TERMINAL_STATUSES
 from .schedule import Adaptive, History, Schedule
@@ -28,45 +41,59 @@ if TYPE_CHECKING:
 JITTER = 0.05
 """Each delay is spread by this share to either side, so that a fleet does not poll in step."""
 
-FIRST_RETRY = 1.0
+MIN_DELAY = 0.05
+"""Seconds between two polls of an operation, at least, whatever a schedule says."""
+
+BACKOFF_BASE = 1.0
 """Seconds until the poll after a first failure; doubled with each further failure in a row."""
 
-LONGEST_RETRY = 60.0
+BACKOFF_MAX = 60.0
 """Seconds between two polls during an outage, at most."""
 
-LONGEST_RETRY_AFTER = 3600.0
-"""Seconds that a `Retry-After` is obeyed, at most: beyond that it is taken for a mistake."""
+RETRY_AFTER_MAX = 3600.0
+"""Seconds of a `Retry-After` that are honoured, at most: beyond that it is taken for a mistake."""
+
+RETRY_AFTER_SPREAD = 0.1
+"""Share by which a `Retry-After` is stretched at random, so that a fleet returns spread out."""
 
 UNREACHABLE_OUTAGE = 60.0
-"""Seconds that a wait tolerates an endpoint to which it has never got a connection: a wrong name
-should not look like an outage."""
+"""Seconds that a wait tolerates an endpoint to which the client never got a connection: a wrong
+name should not look like an outage."""
+
+SECOND_LOOKS = (20.0, 40.0)
+"""Seconds after which trouble that would be final is looked at again: two looks over a minute."""
 
 LAST_POLL_TIMEOUT = 5.0
-"""Seconds that the poll at the deadline may take: a wait ends at most this long after it."""
+"""Seconds after the deadline by which a wait has ended, its last poll included."""
 
 ROUNDING = 1e-6
 """Seconds by which a bound may be missed in floating point and still count as reached."""
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
-    """The bounds of a wait; see `Operations.wait_until_done` for their meaning."""
+class Bounds:
+    """The bounds of a wait; see `Operations.wait_until_done` for their meaning.
+
+    Attributes:
+        max_polls: The most polls made; `None` for no bound.
+        raise_if: The statuses that end the wait with an error.
+        max_wait: Seconds from the start to the deadline; `None` for no bound.
+        max_outage: Seconds without a good answer that are tolerated; `None` for no bound.
+        schedule: When to poll.
+    """
 
     max_polls: int | None = 36000
     raise_if: frozenset[str] = frozenset({"Errored"})
     max_wait: float | None = 36000.0
     max_outage: float | None = 1800.0
     schedule: Schedule = field(default_factory=Adaptive)
-    request_timeout: float = 30.0
-    random: Callable[[], float] = random.random
 
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """Retrieve the operation after `delay` seconds, and allow the request `timeout` seconds."""
+    """Retrieve the operation after `delay` seconds."""
 
     delay: float
-    timeout: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,50 +125,58 @@ class Poller:
 
     Attributes:
         step: What to do next.
-        polls: Retrievals made so far, failed ones included.
+        started: The instant at which the wait began.
+        deadline: The instant of the last poll, or infinity.
+        end: The instant by which the wait is over, its last poll included, or infinity.
+        polls: Polls made so far, failed ones included.
         failures: Failures in a row, the last poll's included.
         unknown_status: A status that the contract does not name, if the last poll gave the first
             such of this wait, else `None`.
     """
 
     __slots__ = (
+        "_bounds",
         "_created",
-        "_deadline",
         "_failing_since",
         "_history",
-        "_policy",
+        "_looks",
+        "_odd",
+        "_random",
         "_reached",
-        "_started",
         "_warned",
+        "deadline",
+        "end",
         "failures",
         "polls",
+        "started",
         "step",
         "unknown_status",
     )
 
-    def __init__(self, policy: Policy, now: float) -> None:
-        self._policy = policy
-        self._started = now
-        self._deadline = None if policy.max_wait is None else now + policy.max_wait
-        self._created = now
-        self._reached = False
-        self._failing_since: float | None = None
-        self._history: History | None = None
-        self._warned = False
-        self.polls = 0
+    def __init__(
+        self,
+        bounds: Bounds,
+        now: float,
+        *,
+        polls: int = 0,
+        random: Callable[[], float] = random.random,
+    ) -> None:
+        self._bounds = bounds
+        self._random = random
+        self.started = now
+        self.deadline = math.inf if bounds.max_wait is None else now + bounds.max_wait
+        self.end = self.deadline + LAST_POLL_TIMEOUT
+        self.polls = polls
         self.failures = 0
         self.unknown_status: str | None = None
-        self.step: Step = self._poll_after(0.0, now)
-
-    @property
-    def deadline(self) -> float | None:
-        """The instant after which there is no further poll, or `None`."""
-        return self._deadline
-
-    @property
-    def started(self) -> float:
-        """The instant at which the wait began."""
-        return self._started
+        self._created = now
+        self._failing_since: float | None = None
+        self._history: History | None = None
+        self._looks = 0
+        self._reached = False
+        self._odd: tuple[type[NexusError], int | None] | None = None
+        self._warned = False
+        self.step: Step = Poll(0.0)
 
     @property
     def remaining(self) -> float | None:
@@ -159,73 +194,89 @@ class Poller:
             raise self.step.error
         return self.step.operation if isinstance(self.step, Done) else None
 
-    def stop(self) -> None:
-        """End the wait at the caller's wish."""
-        self.step = GiveUp("stopped by the caller")
+    def stop(self, reason: str = "stopped by the caller") -> None:
+        """End the wait without another poll."""
+        self.step = GiveUp(reason)
 
-    def received(self, operation: Operation, now: float, wall: float) -> None:
-        """Take in a retrieval that succeeded."""
+    def timeout(self, request_timeout: float, now: float) -> float:
+        """Return the seconds that a request made now may take, so that the wait ends in time."""
+        room = max(self.deadline - now, min(self.end - now, LAST_POLL_TIMEOUT))
+        return max(min(request_timeout, room), 0.0)
+
+    def received(self, operation: Operation, now: float, age: float) -> None:
+        """Take in a retrieval that succeeded.
+
+        Raises:
+            TypeError, ValueError: If the schedule returns no delay.
+        """
         self.polls += 1
-        self.failures = 0
-        self._failing_since = None
         self._reached = True
+        self.failures = self._looks = 0
+        self._failing_since = self._odd = None
         status = operation.status.overview
         self._notice(status)
-        if status in self._policy.raise_if:
+        if status in self._bounds.raise_if:
             self.step = Fail(OperationFailedError(operation))
         elif status in TERMINAL_STATUSES:
             self.step = Done(operation)
         elif reason := self._bound_reached(now):
             self.step = GiveUp(reason)
         else:
-            history = self._observe(operation, now, wall)
-            delay = max(self._policy.schedule.next_delay(history), 0.0)
-            self.step = self._poll_after(self._jittered(delay), now)
+            history = self._observe(operation, now, age)
+            delay = checks.delay(self._bounds.schedule.next_delay(history))
+            self.step = self._poll_after(max(self._jittered(delay), MIN_DELAY), now)
 
-    def failed(self, error: NexusError, now: float) -> None:
-        """Take in a retrieval that failed."""
+    def failed(self, error: NexusError, now: float, *, reached: bool = False) -> None:
+        """Take in a retrieval that failed.
+
+        Args:
+            error: Why.
+            now: The time.
+            reached: Whether the client has ever reached the endpoint.
+        """
         self.polls += 1
         self.failures += 1
-        self._reached = self._reached or error.reached
+        self._reached = self._reached or reached or error.reached
+        delay = self._retry_delay(error, now)
+        if delay is None or self._bound_reached(now):
+            self.step = Fail(error)
+        else:
+            self.step = self._poll_after(delay, now)
+
+    def _retry_delay(self, error: NexusError, now: float) -> float | None:
+        """Return the seconds until the next poll after a failure, or `None` if it is final."""
+        if not error.transient:
+            kind = (type(error), error.status_code)
+            again, self._odd = kind == self._odd, kind
+            looked, self._looks = self._looks, self._looks + 1
+            if self._history is None or again or looked >= len(SECOND_LOOKS):
+                return None
+            return self._jittered(SECOND_LOOKS[looked])
         if self._failing_since is None:
             self._failing_since = now
-        tolerated = self._policy.max_outage
+        tolerated = math.inf if self._bounds.max_outage is None else self._bounds.max_outage
         if not self._reached:
-            tolerated = min(
-                UNREACHABLE_OUTAGE, UNREACHABLE_OUTAGE if tolerated is None else tolerated
-            )
-        remaining = None if tolerated is None else self._failing_since + tolerated - now
-        if (
-            not error.transient
-            or self._bound_reached(now)
-            or (remaining is not None and remaining <= ROUNDING)
-        ):
-            self.step = Fail(error)
-        elif error.retry_after is not None:
-            self.step = self._poll_after(min(error.retry_after, LONGEST_RETRY_AFTER), now)
-        else:
-            # The exponent is clamped: 2.0 ** n overflows in a wait without bounds.
-            delay = self._jittered(
-                min(FIRST_RETRY * 2.0 ** min(self.failures - 1, 16), LONGEST_RETRY)
-            )
-            self.step = self._poll_after(delay if remaining is None else min(delay, remaining), now)
+            tolerated = min(tolerated, UNREACHABLE_OUTAGE)
+        left = self._failing_since + tolerated - now
+        if left <= ROUNDING:
+            return None
+        # The exponent is clamped: 2.0 ** n overflows in a wait without bounds.
+        backoff = min(BACKOFF_BASE * 2.0 ** min(self.failures - 1, 16), BACKOFF_MAX)
+        asked = min(error.retry_after or 0.0, RETRY_AFTER_MAX)
+        asked *= 1.0 + RETRY_AFTER_SPREAD * self._random()
+        return min(max(self._jittered(backoff), asked), left)
 
     def _poll_after(self, delay: float, now: float) -> Poll:
         """Return a poll after `delay`, or at the deadline if that is sooner."""
-        timeout = self._policy.request_timeout
-        if self._deadline is not None:
-            remaining = max(self._deadline - now, 0.0)
-            delay = min(delay, remaining)
-            timeout = min(timeout, max(remaining - delay, LAST_POLL_TIMEOUT))
-        return Poll(delay, timeout)
+        return Poll(min(delay, max(self.deadline - now, 0.0)))
 
     def _bound_reached(self, now: float) -> str | None:
         """Return which bound of the wait is reached, if one is."""
-        policy = self._policy
-        if policy.max_polls is not None and self.polls >= policy.max_polls:
-            return f"still running after {self.polls} retrievals"
-        if self._deadline is not None and now >= self._deadline - ROUNDING:
-            return f"still running after {policy.max_wait:g} s"
+        bounds = self._bounds
+        if bounds.max_polls is not None and self.polls >= bounds.max_polls:
+            return f"still running after {self.polls} polls"
+        if now >= self.deadline - ROUNDING:
+            return f"still running after {bounds.max_wait:g} s"
         return None
 
     def _notice(self, status: str) -> None:
@@ -235,12 +286,11 @@ class Poller:
             self._warned = True
             self.unknown_status = status
 
-    def _observe(self, operation: Operation, now: float, wall: float) -> History:
+    def _observe(self, operation: Operation, now: float, age: float) -> History:
         """Bring the history up to date."""
         if self._history is None:
-            age = max(wall - operation.create_date / 1000, 0.0)
             self._created = now - age
-            self._history = History(max(self._started - self._created, 0.0))
+            self._history = History(max(self.started - self._created, 0.0))
         self._history.add(
             now - self._created,
             operation.units_done,
@@ -250,4 +300,4 @@ class Poller:
         return self._history
 
     def _jittered(self, delay: float) -> float:
-        return delay * (1.0 + JITTER * (2.0 * self._policy.random() - 1.0))
+        return delay * (1.0 + JITTER * (2.0 * self._random() - 1.0))

@@ -1,372 +1,219 @@
-"""The seam between the wrappers and HTTP: the only module that calls httpx and the generated code.
-
-Requests are built here, with the secret and the time budget in them, so that no client keeps the
-secret where it could show or forward it. Responses pass an httpx event hook that bounds the body
-and turns every status but 200 into an error before the generated code parses anything.
-"""
+"""Requests made, sync and async, within their time: the HTTP layer's face to the rest."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import platform
-import ssl
-import sys
-import time
+import inspect
+import threading
 import weakref
-from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextvars import ContextVar
-from email.utils import parsedate_to_datetime
-from http.cookiejar import CookieJar
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Any
 
-import httpx
-import msgspec
 from nexus_operations_api.api.operations import get_operation
-from nexus_operations_api.client import AuthenticatedClient
-from nexus_operations_api.models import Operation as GeneratedOperation
 
-from .._core.errors import (
-    InvalidResponseError,
-    NetworkConnectionError,
-    NexusError,
-    RequestTimeoutError,
-    error_type,
-)
+from .._core.errors import NetworkConnectionError
 from .._core.models import Operation
-from .._version import __version__
+from ._httpx import httpx
+from .connection import MAX_BODY
+from .engine import LIMITS, AsyncEngine, AsyncPool, Pool, SyncEngine, SyncPool
+from .exchange import Aborted, Answer, Contact, Exchange, Received, Secret, Settings
+from .network import Limits, blocking_result, in_thread, loop_result, run
 
-T = TypeVar("T")
+__all__ = ["Aborted", "Answer", "AsyncTransport", "Contact", "Secret", "Settings", "Transport"]
 
-BROKEN_IN_AIOHTTP = ("ServerDisconnectedError", "ClientOSError", "ServerConnectionError")
-"""Errors of aiohttp that its httpx transport calls a connect timeout, though they come later."""
+CONCURRENCY = 64
+"""Requests in flight that our own connections are good at."""
 
-STOCK_CONCURRENCY = 8
-FAST_CONCURRENCY = 64
+GIVEN_CONCURRENCY = 8
+"""Requests in flight over a transport of the caller's: httpx's own is slow with more."""
 
-KEEP_ALIVE = 30.0
-"""Seconds that an idle connection is kept: polls of one operation are seldom further apart."""
+Send = Callable[[httpx.Request], Awaitable[Received]]
 
-MAX_BODY = 1 << 20
-"""Bytes of a response body that are read, at most; an operation takes some 500."""
 
-MAX_EXCERPT = 500
-"""Characters of an error body that is not JSON, kept for `.detail`."""
-
-USER_AGENT = f"nexus-operations/{__version__} (Python/{platform.python_version()})"
-
-_expiry: ContextVar[float] = ContextVar("nexus_operations_request_expiry")
-"""When the request under way must have ended, on the monotonic clock."""
-
-
-class Secret:
-    """Holds the secret key where no `repr`, log or pickle can show it."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        return self._value
-
-    def __repr__(self) -> str:
-        return "Secret('***')"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        raise TypeError("a secret is not pickled; build the client again from its source")
-
-
-class _BoundedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """A response body that ends with an error when it grows too large or comes too slowly."""
-
-    def __init__(self, stream: Any, expiry: float, refused_encoding: str | None) -> None:
-        self._stream = stream
-        self._refused_encoding = refused_encoding
-        self._expiry = expiry
-        self._size = 0
-
-    def _check(self, chunk: bytes) -> bytes:
-        if self._refused_encoding is not None:
-            encoding = self._refused_encoding[:40]
-            raise InvalidResponseError(
-                f"The response is {encoding!r}-encoded, which was not asked for"
-            )
-        self._size += len(chunk)
-        if self._size > MAX_BODY:
-            raise InvalidResponseError(f"The response is larger than {MAX_BODY} bytes")
-        if time.monotonic() > self._expiry:
-            raise RequestTimeoutError("The response did not end in time")
-        return chunk
-
-    def __iter__(self) -> Iterator[bytes]:
-        for chunk in self._stream:
-            yield self._check(chunk)
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in self._stream:
-            yield self._check(chunk)
-
-    def close(self) -> None:
-        self._stream.close()
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
-
-
-class Settings:
-    """What the sync and the async transport are built from."""
-
-    def __init__(
-        self, endpoint: str, secret: Secret | None, certificate: tuple[str, str] | None
-    ) -> None:
-        self.endpoint = endpoint
-        self.secret = secret
-        self.certificate = certificate
-
-    def options(self) -> dict[str, Any]:
-        """Return the keyword arguments that both kinds of httpx client take."""
-        verify: ssl.SSLContext | bool = True
-        if self.certificate is not None:
-            verify = httpx.create_ssl_context()
-            verify.load_cert_chain(*self.certificate)
-        return {"cookies": _NoCookies(), "verify": verify, "follow_redirects": False}
-
-    def generated(self) -> AuthenticatedClient:
-        """Return a generated client without a token: the hooks authenticate."""
-        return AuthenticatedClient(base_url=self.endpoint, token="")
-
-
-class _NoCookies(CookieJar):
-    """Keeps no cookies: the API sets none, and a proxy's are nobody's business."""
-
-    def extract_cookies(self, response: Any, request: Any) -> None:
-        """Keep nothing."""
-
-
-class _Exchange:
-    """What every request gets and every response is put through, sync and async alike."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._base = httpx.URL(settings.endpoint)
-        self._prefix = self._base.raw_path.rstrip(b"/")
-        self._secret = settings.secret
-        headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
-        self._headers = httpx.Headers({**headers, "User-Agent": USER_AGENT})
-
-    def build(self, method: str, url: httpx.URL | str) -> httpx.Request:
-        """Return the request: stock httpx parses its URL three times and merges what is empty."""
-        target = self._base.copy_with(raw_path=self._prefix + str(url).encode("ascii"))
-        remaining = max(_expiry.get() - time.monotonic(), 0.001)
-        timeout = dict.fromkeys(("connect", "read", "write", "pool"), remaining)
-        request = httpx.Request(
-            method, target, headers=self._headers, extensions={"timeout": timeout}
-        )
-        if self._secret is not None:
-            request.headers["Secret-Key"] = self._secret.reveal()
-        return request
-
-    def check(self, response: httpx.Response) -> None:
-        _bound(response)
-        if response.status_code == 200:
-            response.read()
-            return
-        # A status is worth more than the trouble that comes with its body.
-        with contextlib.suppress(httpx.HTTPError, NexusError):
-            response.read()
-        raise _status_error(response)
-
-    async def async_check(self, response: httpx.Response) -> None:
-        _bound(response)
-        if response.status_code == 200:
-            await response.aread()
-            return
-        with contextlib.suppress(httpx.HTTPError, NexusError):
-            await response.aread()
-        raise _status_error(response)
-
-
-def _bound(response: httpx.Response) -> None:
-    """Bound what is read of the body. Nothing compressed was asked for, so none is inflated."""
-    encoding = response.headers.get("content-encoding", "identity").strip().lower()
-    refused = None if encoding in ("", "identity") else encoding
-    response.stream = _BoundedStream(response.stream, _expiry.get(), refused)
-
-
-def _status_error(response: httpx.Response) -> NexusError:
-    """Return the error for a response whose status is not 200."""
-    status = response.status_code
-    detail: Any = None
-    message = ""
-    if response.is_closed and response.is_stream_consumed:
-        try:
-            detail = msgspec.json.decode(response.content)
-            message = detail["message"][:MAX_EXCERPT] if isinstance(detail["message"], str) else ""
-        except (*_DECODE_ERRORS, TypeError, KeyError):
-            if detail is None and response.content:
-                detail = response.content[:MAX_EXCERPT].decode("utf-8", "replace")
-    if not message:
-        message = f"The service answered {status} {response.reason_phrase}".rstrip()
-    if response.has_redirect_location:
-        message += "; redirects are not followed"
-    cls = error_type(status)
-    transient = True if status in (408, 425) else None
-    return cls(
-        message, detail, status_code=status, retry_after=_retry_after(response), transient=transient
-    )
-
-
-def _retry_after(response: httpx.Response) -> float | None:
-    """Return the seconds of `Retry-After` (RFC 9110), or `None` where it is absent or absurd.
-
-    A date is measured against the response's own `Date`: this machine's clock does not matter.
-    """
-    value = response.headers.get("retry-after", "").strip()
-    if value.isascii() and value.isdigit():
-        return float(value[:12])
-    try:
-        date = parsedate_to_datetime(value).timestamp()
-        sent = response.headers.get("date")
-        now = parsedate_to_datetime(sent).timestamp() if sent else time.time()
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    return max(date - now, 0.0)
-
-
-def _transport_error(error: httpx.HTTPError | httpx.InvalidURL | OSError) -> NexusError:
-    """Return the error for an exchange that gave no response."""
-    reason = str(error) or type(error).__name__
-    broken = type(error.__cause__).__name__ in BROKEN_IN_AIOHTTP
-    reached = broken or not isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout))
-    if isinstance(error, httpx.TimeoutException) and reached and not broken:
-        return RequestTimeoutError(f"The service did not answer in time ({reason})")
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, ssl.SSLCertVerificationError):
-        cause = cause.__cause__ or cause.__context__
-    permanent = cause is not None or isinstance(
-        error, (httpx.UnsupportedProtocol, httpx.InvalidURL)
-    )
-    message = f"The service could not be reached ({reason})"
-    if reached:
-        message = f"The connection to the service broke ({reason})"
-    return NetworkConnectionError(message, transient=not permanent, reached=reached)
-
-
-def _decode_error(error: Exception) -> InvalidResponseError:
-    """Return the error for a 200 whose body breaks the contract."""
-    message, _, path = str(error).partition(" - at `")
-    if not isinstance(error, msgspec.ValidationError):
-        message, path = f"The response is no JSON ({message})", ""
-    return InvalidResponseError(
-        f"The response breaks the contract: {message}", path=path.rstrip("`") or "$"
-    )
-
-
-_EXCHANGE_ERRORS = (httpx.HTTPError, httpx.InvalidURL, OSError)
-_DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
-
-def _mapped(error: BaseException) -> NexusError:
-    """Return the library's error for one raised by httpx or by the generated code.
-
-    What could show the secret is dropped from the cause: its request's header, its frames' locals.
-    """
-    cause: BaseException | None = error
-    while cause is not None:
-        cause.__traceback__ = None
-        if isinstance(cause, httpx.RequestError):
-            with contextlib.suppress(RuntimeError):
-                cause.request.headers.pop("Secret-Key", None)
-        cause = cause.__cause__ or cause.__context__
-    if isinstance(error, _DECODE_ERRORS):
-        return _decode_error(error)
-    if isinstance(error, asyncio.TimeoutError):
-        return RequestTimeoutError("The service did not answer in time")
-    assert isinstance(error, _EXCHANGE_ERRORS)
-    return _transport_error(error)
-
-
-class _Client(httpx.Client):
-    """An httpx client whose requests are built by the exchange."""
-
-    exchange: _Exchange
-
-    def build_request(self, method: str, url: httpx.URL | str, **_: Any) -> httpx.Request:
-        """Build a request."""
-        return self.exchange.build(method, url)
-
-
-class _AsyncClient(httpx.AsyncClient):
-    """The same, awaited."""
-
-    exchange: _Exchange
-
-    def build_request(self, method: str, url: httpx.URL | str, **_: Any) -> httpx.Request:
-        """Build a request."""
-        return self.exchange.build(method, url)
-
-
-def _fast_client() -> type[_AsyncClient] | None:
-    """Return the same over the transport of the extra `fast`, if it is installed."""
-    try:
-        from httpx_aiohttp import HttpxAiohttpClient
-    except ImportError:
-        return None
-
-    class FastClient(_AsyncClient, HttpxAiohttpClient):
-        """An httpx client over aiohttp."""
-
-    return FastClient
-
-
-class Transport:
-    """Retrieves operations over one `httpx.Client`; safe to share between threads."""
-
-    def __init__(self, settings: Settings, transport: httpx.BaseTransport | None = None) -> None:
-        exchange = _Exchange(settings)
-        self._http = _Client(
-            **settings.options(), transport=transport, event_hooks={"response": [exchange.check]}
-        )
-        self._http.exchange = exchange
-        self._client = settings.generated().set_httpx_client(self._http)
-        # The reference page's examples close nothing: connections go with the last reference.
-        weakref.finalize(self, self._http.close)
-
-    def fetch(self, project_id: str, op_id: str, timeout: float) -> Operation:
-        """Retrieve one operation within `timeout` seconds; raise a `NexusError` otherwise."""
-        token = _expiry.set(time.monotonic() + timeout)
-        try:
-            return _operation(
-                get_operation.sync_detailed(project_id, op_id, client=self._client).parsed
-            )
-        except (*_EXCHANGE_ERRORS, *_DECODE_ERRORS) as error:
-            raise _mapped(error) from error
-        finally:
-            _expiry.reset(token)
-
-    def close(self) -> None:
-        self._http.close()
-
-
-class _ThreadedTransport(httpx.AsyncBaseTransport):
-    """Lets a caller's sync transport serve an async client."""
-
-    def __init__(self, transport: httpx.BaseTransport) -> None:
-        self._transport = transport
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        response = await asyncio.to_thread(self._transport.handle_request, request)
-        content = await asyncio.to_thread(response.read)
-        stream = httpx.ByteStream(content)
-        return httpx.Response(response.status_code, headers=response.headers, stream=stream)
-
-
-class AsyncTransport:
-    """Retrieves operations over one `httpx.AsyncClient`, within one event loop.
+class _Caller:
+    """What the sync and the async transport share: everything but how a request is sent.
 
     Attributes:
-        concurrency: How many requests in flight it is good at: the extra `fast` many, httpx few
-            (its CPU per request grows several times from 8 to 32; encode/httpx issue 3215).
+        closed: Whether `close` was called.
+    """
+
+    def __init__(self, settings: Settings, pool: Pool | None) -> None:
+        proxy = settings.route.proxy if pool is not None else None
+        self._exchange = Exchange(settings, None if proxy is None else proxy.name)
+        self._pool = pool
+        self.closed = False
+        if pool is not None:
+            # The reference page's examples close nothing: connections go with the last reference.
+            weakref.finalize(self, pool.close)
+
+    async def _attempt(
+        self,
+        send: Send,
+        endpoint: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        limits: Limits,
+    ) -> Answer[Any] | BaseException:
+        """Make a request; return the error, so that it is raised where no frame holds a request."""
+        if self.closed:
+            return ValueError("the client is closed")
+        try:
+            request = self._exchange.build(endpoint, args, kwargs, limits)
+            return self._exchange.conclude(endpoint, await send(request))
+        except BaseException as error:  # noqa: BLE001  (it is raised by whoever called)
+            return self._exchange.errors.failure(error, _op_id(endpoint, args, kwargs))
+
+    def _identified(self, answer: Answer[Any], op_id: str) -> Answer[Operation] | BaseException:
+        """Return the operation asked for, or an error where the answer is another's."""
+        operation = Operation.of(answer.value)
+        if operation.id == op_id:
+            return Answer(operation, answer.date)
+        if self._pool is not None:
+            self._pool.drop_idle()
+        other = NetworkConnectionError("The connection gave the answer for another operation")
+        return self._exchange.errors.failure(other, op_id)
+
+
+def _op_id(endpoint: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
+    """Return the operation that an endpoint's arguments name, if they name one."""
+    try:
+        names = inspect.signature(endpoint._get_kwargs).bind(*args, **kwargs)  # noqa: SLF001
+    except TypeError:
+        return None
+    op_id = names.arguments.get("op_id")
+    return op_id if isinstance(op_id, str) else None
+
+
+def _raised(outcome: Answer[Any] | BaseException) -> Answer[Any]:
+    if isinstance(outcome, BaseException):
+        raise outcome
+    return outcome
+
+
+class _Reading:
+    """A body that is read as far as it may be."""
+
+    def __init__(self, response: httpx.Response, limits: Limits) -> None:
+        self._response = response
+        self._limits = limits
+        self._parts: list[bytes] = []
+        self._size = 0
+        self.trouble: Exception | None = None
+
+    def add(self, part: bytes) -> bool:
+        """Take a part; return whether there may be more."""
+        self._limits.left()
+        self._parts.append(part)
+        self._size += len(part)
+        return self._size <= MAX_BODY
+
+    def received(self) -> Received:
+        return Received(self._response, b"".join(self._parts), self.trouble)
+
+
+class Transport(_Caller):
+    """Makes requests in the caller's thread; safe to share between threads.
+
+    Args:
+        transport: An `httpx.BaseTransport` to send them with; by default a pool of our own.
+
+    Raises:
+        ValueError: For an environment, or a certificate, that cannot be used.
+    """
+
+    def __init__(self, settings: Settings, transport: httpx.BaseTransport | None = None) -> None:
+        pool = None
+        if transport is None:
+            pool = SyncPool(settings.route)
+            transport = SyncEngine(pool)
+        super().__init__(settings, pool)
+        self._transport = transport
+
+    def call(
+        self,
+        endpoint: Any,
+        *args: Any,
+        timeout: float,
+        abort_event: threading.Event | None = None,
+        **kwargs: Any,
+    ) -> Answer[Any]:
+        """Make one request of a generated endpoint, of any method.
+
+        Args:
+            endpoint: The generated module.
+            args, kwargs: What its functions take.
+            timeout: Seconds that the request may take in all.
+            abort_event: Ends the request, with `Aborted`, once it is set.
+
+        Returns:
+            The value that the generated parser makes of a 2xx.
+
+        Raises:
+            NexusError: For everything else.
+            ValueError: If the transport is closed, or the path would lead elsewhere.
+        """
+        limits = Limits(timeout, abort_event)
+        return _raised(run(self._attempt(self._send, endpoint, args, kwargs, limits)))
+
+    def retrieve(
+        self,
+        project_id: str,
+        op_id: str,
+        timeout: float,
+        abort_event: threading.Event | None = None,
+    ) -> Answer[Operation]:
+        """Retrieve an operation: see `call`. An answer for another one is a broken connection."""
+        answer = self.call(
+            get_operation, project_id, op_id, timeout=timeout, abort_event=abort_event
+        )
+        return _raised(self._identified(answer, op_id))
+
+    def fetch(self, project_id: str, op_id: str, timeout: float) -> Operation:
+        """Retrieve an operation, without the answer's date."""
+        return self.retrieve(project_id, op_id, timeout).value
+
+    async def _send(self, request: httpx.Request) -> Received:
+        limits: Limits = request.extensions[LIMITS]
+        if self._pool is None and limits.abort_event is not None:
+            future = in_thread("request", lambda: _exchanged(self._transport, request))
+            return blocking_result(future, limits)
+        return _exchanged(self._transport, request)
+
+    def close(self) -> None:
+        """Close the connections; later calls raise `ValueError`."""
+        self.closed = True
+        self._transport.close()
+
+
+def _exchanged(transport: httpx.BaseTransport, request: httpx.Request) -> Received:
+    with contextlib.closing(transport.handle_request(request)) as response:
+        return _read(response, request.extensions[LIMITS])
+
+
+def _read(response: httpx.Response, limits: Limits) -> Received:
+    """Return a response with its body, as far as it may be read."""
+    reading = _Reading(response, limits)
+    assert isinstance(response.stream, httpx.SyncByteStream)
+    try:
+        for part in response.stream:
+            if not reading.add(part):
+                break
+    except Exception as error:  # noqa: BLE001  (the status decides whether it matters)
+        reading.trouble = error
+    return reading.received()
+
+
+def default_concurrency(transport: object) -> int:
+    """Return the requests in flight that are good for a transport, `None` for our own."""
+    return CONCURRENCY if transport is None else GIVEN_CONCURRENCY
+
+
+class AsyncTransport(_Caller):
+    """The same, awaited; usable from one event loop after another.
+
+    Attributes:
+        concurrency: How many requests in flight it is good at.
     """
 
     def __init__(
@@ -374,46 +221,57 @@ class AsyncTransport:
         settings: Settings,
         transport: httpx.BaseTransport | httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        exchange = _Exchange(settings)
-        if transport is not None and not isinstance(transport, httpx.AsyncBaseTransport):
-            transport = _ThreadedTransport(transport)
-        fast = _fast_client() if transport is None else None
-        self.concurrency = STOCK_CONCURRENCY if fast is None else FAST_CONCURRENCY
-        self._http = (fast or _AsyncClient)(
-            **settings.options(),
-            limits=httpx.Limits(max_connections=None, keepalive_expiry=KEEP_ALIVE),
-            transport=transport,
-            event_hooks={"response": [exchange.async_check]},
-        )
-        self._http.exchange = exchange
-        self._client = settings.generated().set_async_httpx_client(self._http)
+        pool = None
+        if transport is None:
+            pool = AsyncPool(settings.route)
+            transport = AsyncEngine(pool)
+        super().__init__(settings, pool)
+        self._transport = transport
+        self.concurrency = default_concurrency(None if pool else transport)
+
+    async def call(self, endpoint: Any, *args: Any, timeout: float, **kwargs: Any) -> Answer[Any]:
+        """Make one request of a generated endpoint: see `Transport.call`."""
+        limits = Limits(timeout)
+        return _raised(await self._attempt(self._send, endpoint, args, kwargs, limits))
+
+    async def retrieve(self, project_id: str, op_id: str, timeout: float) -> Answer[Operation]:
+        """Retrieve an operation: see `Transport.retrieve`."""
+        answer = await self.call(get_operation, project_id, op_id, timeout=timeout)
+        return _raised(self._identified(answer, op_id))
 
     async def fetch(self, project_id: str, op_id: str, timeout: float) -> Operation:
-        """Retrieve one operation within `timeout` seconds; raise a `NexusError` otherwise."""
-        _expiry.set(time.monotonic() + timeout)
-        try:
-            call = get_operation.asyncio_detailed(project_id, op_id, client=self._client)
-            return _operation((await _within(timeout, call)).parsed)
-        except (asyncio.TimeoutError, *_EXCHANGE_ERRORS, *_DECODE_ERRORS) as error:
-            raise _mapped(error) from error
+        """Retrieve an operation, without the answer's date."""
+        return (await self.retrieve(project_id, op_id, timeout)).value
+
+    async def _send(self, request: httpx.Request) -> Received:
+        transport, limits = self._transport, request.extensions[LIMITS]
+        if not isinstance(transport, httpx.AsyncBaseTransport):
+            future = in_thread("request", lambda: _exchanged(transport, request))
+            async with asyncio.timeout(limits.left()):
+                return await loop_result(future)
+        async with asyncio.timeout(limits.left()) if self._pool is None else _UNBOUNDED:
+            response = await transport.handle_async_request(request)
+        return await _read_async(response, limits)
 
     async def aclose(self) -> None:
-        await self._http.aclose()
+        """Close the connections; later calls raise `ValueError`."""
+        self.closed = True
+        if isinstance(self._transport, httpx.AsyncBaseTransport):
+            await self._transport.aclose()
 
 
-if sys.version_info >= (3, 11):
-
-    async def _within(seconds: float, call: Coroutine[Any, Any, T]) -> T:
-        async with asyncio.timeout(seconds):
-            return await call
-
-else:
-
-    async def _within(seconds: float, call: Coroutine[Any, Any, T]) -> T:
-        return await asyncio.wait_for(call, seconds)
+_UNBOUNDED = contextlib.nullcontext()
 
 
-def _operation(parsed: object) -> Operation:
-    """Return the parsed operation: the hooks let nothing but a 200 come this far."""
-    assert isinstance(parsed, GeneratedOperation)
-    return Operation.of(parsed)
+async def _read_async(response: httpx.Response, limits: Limits) -> Received:
+    """Return a response with its body, as far as it may be read."""
+    reading = _Reading(response, limits)
+    assert isinstance(response.stream, httpx.AsyncByteStream)
+    try:
+        async with asyncio.timeout(limits.left()), contextlib.aclosing(response):
+            async for part in response.stream:
+                if not reading.add(part):
+                    break
+    except Exception as error:  # noqa: BLE001  (the status decides whether it matters)
+        reading.trouble = error
+    return reading.received()

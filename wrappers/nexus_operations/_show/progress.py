@@ -4,32 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator
-from typing import TYPE_CHECKING
 
 from .._core import checks as arguments
-from .._core.poller import Poll
-from .._core.updates import Listener, Update
-
-if TYPE_CHECKING:
-    from .._core.errors import NexusError
-    from .._core.models import Operation
-    from .._fleet import Wait
-
-
-def update_of(
-    wait: Wait, now: float, operation: Operation | None = None, error: NexusError | None = None
-) -> Update:
-    """Return what there is to tell after a poll."""
-    poller = wait.poller
-    return Update(
-        op_id=wait.op_id,
-        operation=operation,
-        error=error,
-        polls=poller.polls,
-        elapsed=now - poller.started,
-        remaining=poller.remaining if poller.pending else None,
-        next_poll=poller.step.delay if isinstance(poller.step, Poll) else None,
-    )
+from .._core.updates import Listener
 
 
 def check_progress(progress: object) -> Listener | bool:
