@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
@@ -108,20 +108,44 @@ BROKEN: dict[str, tuple[Service, set[str]]] = {
     "a fraction of a unit": (Service(body=counts(Finished=1.5)), {"document", "client"}),
     "a negative count": (Service(body=counts(Errored=-1)), {"document", "client"}),
     "a count beyond 64 bits": (Service(body=counts(Finished=2**63)), {"client"}),
-    "a missing count": (Service(body=lambda b: b["status"]["progress"]["withStatus"].pop("Queued")), {"document", "client"}),
+    "a missing count": (
+        Service(body=lambda b: b["status"]["progress"]["withStatus"].pop("Queued")),
+        {"document", "client"},
+    ),
     "a missing date": (Service(body=lambda b: b.pop("createDate")), {"document", "client"}),
     "no status": (Service(body=lambda b: b.pop("status")), {"document", "client"}),
-    "no message": (Service(body=lambda b: b["status"].update(message=None)), {"document", "client"}),
+    "no message": (
+        Service(body=lambda b: b["status"].update(message=None)),
+        {"document", "client"},
+    ),
     "an empty status": (Service(body=status("")), {"document", "client"}),
-    "keys in another spelling": (Service(body=lambda b: b.update(update_date=b.pop("updateDate"))), {"document", "client"}),
+    "keys in another spelling": (
+        Service(body=lambda b: b.update(update_date=b.pop("updateDate"))),
+        {"document", "client"},
+    ),
     "another id": (Service(body=lambda b: b.update(id="op_1")), {"identity"}),
     "an id in upper case": (Service(body=lambda b: b.update(id=OP.upper())), {"identity"}),
-    "dates in seconds": (Service(body=lambda b: b.update(createDate=1701927649, updateDate=1701927650)), {"milliseconds"}),
-    "dates in microseconds": (Service(body=lambda b: b.update(updateDate=1701927649302000)), {"milliseconds"}),
+    "dates in seconds": (
+        Service(body=lambda b: b.update(createDate=1701927649, updateDate=1701927650)),
+        {"milliseconds"},
+    ),
+    "dates in microseconds": (
+        Service(body=lambda b: b.update(updateDate=1701927649302000)),
+        {"milliseconds"},
+    ),
     "a date of zero": (Service(body=lambda b: b.update(createDate=0)), {"milliseconds"}),
-    "a date as text": (Service(body=lambda b: b.update(createDate="2023-12-07T05:40:49Z")), {"document", "client"}),
-    "a date beyond 64 bits": (Service(body=lambda b: b.update(updateDate=2**64)), {"milliseconds", "client"}),
-    "changed before it was created": (Service(body=lambda b: b.update(updateDate=1701927649301)), {"dates"}),
+    "a date as text": (
+        Service(body=lambda b: b.update(createDate="2023-12-07T05:40:49Z")),
+        {"document", "client"},
+    ),
+    "a date beyond 64 bits": (
+        Service(body=lambda b: b.update(updateDate=2**64)),
+        {"milliseconds", "client"},
+    ),
+    "changed before it was created": (
+        Service(body=lambda b: b.update(updateDate=1701927649301)),
+        {"dates"},
+    ),
     "finished and running": (Service(body=counts(Running=3)), {"counts"}),
     "finished and nothing is": (Service(body=status("Finished", Errored=1)), {"counts"}),
     "queued and partly done": (Service(body=status("Queued", Queued=1, Finished=4)), {"counts"}),
@@ -135,49 +159,117 @@ BROKEN: dict[str, tuple[Service, set[str]]] = {
     "no body": (Service(found=content(b"")), {"document", "client"}),
     "half of a body": (Service(found=content(TEXT[:80])), {"document", "client"}),
     "more than a body": (Service(found=content(TEXT + b"{}")), {"document", "client"}),
-    "not a number": (Service(found=content(TEXT.replace(b"1701927649302", b"NaN"))), {"document", "client"}),
-    "no UTF-8": (Service(found=content(TEXT.replace(b"export", b"\xff\xfe"))), {"document", "client"}),
+    "not a number": (
+        Service(found=content(TEXT.replace(b"1701927649302", b"NaN"))),
+        {"document", "client"},
+    ),
+    "no UTF-8": (
+        Service(found=content(TEXT.replace(b"export", b"\xff\xfe"))),
+        {"document", "client"},
+    ),
     "a page": (Service(found=content(PAGE, Content_Type="text/html")), {"document", "client"}),
     "a page that says it is JSON": (Service(found=content(PAGE)), {"document", "client"}),
     "no content type": (Service(found=without_type), {"document"}),
     "another content type": (Service(found=content(TEXT, Content_Type="text/plain")), {"document"}),
-    "an undocumented success": (Service(found=lambda r: replace(r, status=201)), {"answers", "document"}),
+    "an undocumented success": (
+        Service(found=lambda r: replace(r, status=201)),
+        {"answers", "document"},
+    ),
     "no content": (Service(found=lambda r: Reply(204, b"", {})), {"answers", "document"}),
     "an undocumented error": (Service(every=always(error(418))), {"answers", "document"}),
-    "a redirect": (Service(found=lambda r: error(302, Location="https://example.org/")), {"answers", "document"}),
-    "a redirect for good": (Service(every=always(error(308, Location="/elsewhere"))), {"answers", "document"}),
+    "a redirect": (
+        Service(found=lambda r: error(302, Location="https://example.org/")),
+        {"answers", "document"},
+    ),
+    "a redirect for good": (
+        Service(every=always(error(308, Location="/elsewhere"))),
+        {"answers", "document"},
+    ),
     "always 401": (Service(every=always(error(401))), {"answers"}),
     "always 403": (Service(every=always(error(403))), {"answers"}),
     "always 404": (Service(every=always(error(404))), {"answers"}),
     "always 429": (Service(every=always(error(429, Retry_After="1"))), {"answers"}),
     "always 500": (Service(every=always(error(500))), {"answers"}),
-    "always 502, as a page": (Service(every=always(Reply(502, PAGE, {"Content-Type": "text/html"}))), {"answers"}),
+    "always 502, as a page": (
+        Service(every=always(Reply(502, PAGE, {"Content-Type": "text/html"}))),
+        {"answers"},
+    ),
     "always 503": (Service(every=always(error(503))), {"answers"}),
-    "to be left alone for an hour": (Service(every=always(error(429, Retry_After="3600"))), {"answers"}),
-    "busy, without saying so": (Service(every=lambda r, n: reply(429, {}) if n == 2 else r), {"errors"}),
-    "busy, for an empty time": (Service(every=lambda r, n: error(429, Retry_After="") if n == 2 else r), {"document"}),
+    "to be left alone for an hour": (
+        Service(every=always(error(429, Retry_After="3600"))),
+        {"answers"},
+    ),
+    "busy, without saying so": (
+        Service(every=lambda r, n: reply(429, {}) if n == 2 else r),
+        {"errors"},
+    ),
+    "busy, for an empty time": (
+        Service(every=lambda r, n: error(429, Retry_After="") if n == 2 else r),
+        {"document"},
+    ),
     "an unknown operation is there": (Service(unknown=any_id), {"unknown"}),
-    "an unknown operation is another": (Service(unknown=lambda *_: reply(200, OPERATION)), {"unknown", "identity"}),
+    "an unknown operation is another": (
+        Service(unknown=lambda *_: reply(200, OPERATION)),
+        {"unknown", "identity"},
+    ),
     "an unknown operation is refused": (Service(unknown=lambda *_: error(401)), {"unknown"}),
     "an unknown operation is a failure": (Service(unknown=lambda *_: error(500)), {"unknown"}),
-    "an unknown operation is a page": (Service(unknown=lambda r, _: content(PAGE, Content_Type="text/html")(r)), {"document"}),
-    "errors of another form": (Service(unknown=lambda *_: reply(404, {"error": "none"})), {"errors"}),
+    "an unknown operation is a page": (
+        Service(unknown=lambda r, _: content(PAGE, Content_Type="text/html")(r)),
+        {"document"},
+    ),
+    "errors of another form": (
+        Service(unknown=lambda *_: reply(404, {"error": "none"})),
+        {"errors"},
+    ),
     "errors without a body": (Service(unknown=lambda r, _: content(b"")(r)), {"errors"}),
     "errors without a content type": (Service(unknown=without_type), {"document"}),
-    "no secret is needed": (Service(refused=lambda r, secret: r if secret else reply(200, OPERATION)), {"no-secret"}),
-    "any secret will do": (Service(refused=lambda r, secret: reply(200, OPERATION) if secret else r), {"wrong-secret"}),
-    "secrets are ignored": (Service(refused=lambda *_: reply(200, OPERATION)), {"no-secret", "wrong-secret"}),
-    "a wrong secret finds nothing": (Service(refused=lambda *_: error(404)), {"no-secret", "wrong-secret"}),
+    "no secret is needed": (
+        Service(refused=lambda r, secret: r if secret else reply(200, OPERATION)),
+        {"no-secret"},
+    ),
+    "any secret will do": (
+        Service(refused=lambda r, secret: reply(200, OPERATION) if secret else r),
+        {"wrong-secret"},
+    ),
+    "secrets are ignored": (
+        Service(refused=lambda *_: reply(200, OPERATION)),
+        {"no-secret", "wrong-secret"},
+    ),
+    "a wrong secret finds nothing": (
+        Service(refused=lambda *_: error(404)),
+        {"no-secret", "wrong-secret"},
+    ),
     "refused without a word": (Service(refused=lambda r, _: content(b"")(r)), {"errors"}),
-    "slow to begin": (Service(found=lambda r: replace(r, pauses=(MAX_LATENCY + 0.2, 0))), {"latency"}),
-    "slow to end": (Service(found=lambda r: replace(r, pauses=(0, MAX_LATENCY + 0.2))), {"latency"}),
-    "slow to refuse": (Service(refused=lambda r, _: replace(r, pauses=(MAX_LATENCY + 0.2, 0))), {"latency"}),
-    "a body that is cut off": (Service(found=raw(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 999\r\n\r\n" + TEXT)), {"answers"}),
+    "slow to begin": (
+        Service(found=lambda r: replace(r, pauses=(MAX_LATENCY + 0.2, 0))),
+        {"latency"},
+    ),
+    "slow to end": (
+        Service(found=lambda r: replace(r, pauses=(0, MAX_LATENCY + 0.2))),
+        {"latency"},
+    ),
+    "slow to refuse": (
+        Service(refused=lambda r, _: replace(r, pauses=(MAX_LATENCY + 0.2, 0))),
+        {"latency"},
+    ),
+    "a body that is cut off": (
+        Service(
+            found=raw(
+                b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 999\r\n\r\n"
+                + TEXT
+            )
+        ),
+        {"answers"},
+    ),
     "a connection that is closed": (Service(found=raw(b"")), {"answers"}),
     "no HTTP": (Service(found=raw(b"SSH-2.0-OpenSSH\r\n")), {"answers"}),
-    "no gzip, though it says so": (Service(found=content(TEXT, Content_Encoding="gzip")), {"answers"}),
+    "no gzip, though it says so": (
+        Service(found=content(TEXT, Content_Encoding="gzip")),
+        {"answers"},
+    ),
     "a body without an end": (Service(found=content(b" " * 9_000_000)), {"answers"}),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("service", "names"), BROKEN.values(), ids=BROKEN)
@@ -192,7 +284,7 @@ def test_a_broken_service_is_found_out(server: Server, service: Service, names: 
 
 
 def later(seconds: float) -> str:
-    return format_datetime(datetime.now(timezone.utc) + timedelta(seconds=seconds), usegmt=True)
+    return format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
 
 
 def chunked(found: Reply) -> Reply:
@@ -207,22 +299,32 @@ def zipped(found: Reply) -> Reply:
 
 GOOD: dict[str, Service] = {
     "plain": Service(),
-    "more keys": Service(body=lambda b: (b.update(owner={"a": [1]}), b["status"].update(more=None))),
+    "more keys": Service(
+        body=lambda b: (b.update(owner={"a": [1]}), b["status"].update(more=None))
+    ),
     "an unknown status": Service(body=status("Paused", Queued=3)),
     "queued": Service(body=status("Queued", Queued=3)),
     "running": Service(body=status("Running", Queued=3, Running=1, Finished=9)),
     "errored halfway": Service(body=status("Errored", Finished=9, Errored=2)),
     "finished without units": Service(body=status("Finished")),
     "busy once": Service(every=lambda r, n: error(429, Retry_After="1") if n == 2 else r),
-    "busy once, until a date": Service(every=lambda r, n: error(429, Retry_After=later(2)) if n == 1 else r),
-    "down for a while": Service(every=lambda r, n: Reply(503, PAGE, {"Content-Type": "text/html"}) if n in (3, 4) else r),
+    "busy once, until a date": Service(
+        every=lambda r, n: error(429, Retry_After=later(2)) if n == 1 else r
+    ),
+    "down for a while": Service(
+        every=lambda r, n: Reply(503, PAGE, {"Content-Type": "text/html"}) if n in (3, 4) else r
+    ),
     "in chunks": Service(found=chunked, unknown=lambda r, _: chunked(r)),
     "in gzip": Service(found=zipped),
     "slow, within the bound": Service(found=lambda r: replace(r, pauses=(0.1, 0.1))),
-    "a content type with its charset": Service(found=content(TEXT, Content_Type="application/json; charset=utf-8")),
+    "a content type with its charset": Service(
+        found=content(TEXT, Content_Type="application/json; charset=utf-8")
+    ),
     "refused with 403": Service(refused=lambda *_: error(403)),
-    "the next operation is there, too": Service(unknown=lambda r, op: any_id(r, op) if op == f"{OP[:-1]}0" else r),
-}  # fmt: skip
+    "the next operation is there, too": Service(
+        unknown=lambda r, op: any_id(r, op) if op == f"{OP[:-1]}0" else r
+    ),
+}
 
 
 @pytest.mark.parametrize("service", GOOD.values(), ids=GOOD)
@@ -316,7 +418,7 @@ def test_ids_cannot_lead_elsewhere(server: Server) -> None:
     assert service.requests[0][1] == f"/projects/{PROJECT}/operations/..%2Fx%3Fa%3Db%23c"
     for empty in ({"project_id": ""}, {"op_id": ""}, {"secret": ""}, {"secret": "a\nb"}):
         names = {"project_id": PROJECT, "op_id": OP, "secret": SECRET, **empty}
-        with pytest.raises(ValueError, match="must not be empty|cannot carry") as caught:
+        with pytest.raises(ValueError, match=r"must not be empty|cannot carry") as caught:
             check_service(server.endpoint, **names)
         assert "a\nb" not in str(caught.value)
 
@@ -377,8 +479,14 @@ def test_the_command(server: Server, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], [""], ["--max-requests", "0", OP], ["--max-latency", "none", OP], ["--max-latency", "x", OP]],
-)  # fmt: skip
+    [
+        [],
+        [""],
+        ["--max-requests", "0", OP],
+        ["--max-latency", "none", OP],
+        ["--max-latency", "x", OP],
+    ],
+)
 def test_usage(server: Server, arguments: list[str]) -> None:
     server.service = Service()
     assert run(server, *arguments)[0] == 2

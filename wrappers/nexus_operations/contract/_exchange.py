@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -173,5 +173,5 @@ def retry_after(response: httpx.Response) -> float | None:
         instant = parsedate_to_datetime(text)
     except (TypeError, ValueError):
         return None
-    instant = instant if instant.tzinfo else instant.replace(tzinfo=timezone.utc)
-    return max(0.0, (instant - datetime.now(timezone.utc)).total_seconds())
+    instant = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+    return max(0.0, (instant - datetime.now(UTC)).total_seconds())

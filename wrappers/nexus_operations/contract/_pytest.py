@@ -5,8 +5,8 @@ Loaded by pytest's plugin, so nothing heavy is imported before a test asks for i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,6 +26,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.responses: list[httpx.Response] = []
+        self._requests: list[httpx.Request] = []
 
     def check(self, response: Any) -> None:
         """Check a response now: one of httpx or of requests.
@@ -41,51 +42,67 @@ class Recorder:
         """Check everything that was recorded.
 
         Raises:
-            ContractError: If a response breaks the contract, or none was recorded.
+            ContractError: If a response breaks the contract.
         """
         for response in self.responses:
             self.check(response)
 
     def record(self, request: httpx.Request, response: httpx.Response) -> None:
-        """Keep a response if the contract has the resource; its body is kept as it is read."""
-        import httpx
+        """Record a response if the contract has the resource, once its body is there."""
 
         from ._schema import find_read
 
         path = request.url.raw_path.decode("ascii").partition("?")[0]
-        if request.method != "GET" or find_read(path) is None:
+        # A transport may pass a request on to another: what the inner one gave is recorded.
+        if request.method != "GET" or any(request is known for known in self._requests):
             return
-        kept = httpx.Response(response.status_code, headers=response.headers, request=request)
-        self.responses.append(kept)
+        if find_read(path) is None:
+            return
+        self._requests.append(request)
+        if hasattr(response, "_content"):  # made of bytes: nobody reads its stream
+            self._keep(request, response, response.content, {})
+            return
         raw = bytearray()
 
-        def keep(chunk: bytes) -> None:
-            raw.extend(chunk)
-
         def done() -> None:
-            # A body read to its end is decoded as the test's client decodes it.
-            full = httpx.Response(
-                response.status_code, headers=response.headers, content=bytes(raw), request=request
-            )
-            self.responses[self.responses.index(kept)] = full
+            self._keep(request, response, bytes(raw), response.headers)
 
-        response.stream = _tee(response.stream, keep, done)
+        response.stream = tee(response.stream, raw, done)
+
+    def _keep(self, request: Any, response: Any, content: bytes, headers: Any) -> None:
+        import httpx
+
+        plain = httpx.Response(response.status_code, headers=headers, content=content)
+        kept = httpx.Response(
+            response.status_code,
+            headers=without_coding(response.headers),
+            content=plain.content,
+            request=request,
+        )
+        self.responses.append(kept)
 
 
-def _tee(stream: Any, keep: Callable[[bytes], None], done: Callable[[], None]) -> Any:
-    """Return a stream that passes each chunk on and keeps it."""
+def without_coding(headers: httpx.Headers) -> dict[str, str]:
+    """Return headers without those that say how the body travelled."""
+    from ._schema import BODY_HEADERS
+
+    return {name: value for name, value in headers.items() if name.lower() not in BODY_HEADERS}
+
+
+def tee(stream: Any, raw: bytearray, done: Callable[[], None]) -> Any:
+    """Return a stream that keeps what it passes on, and says when it has passed on all."""
     import httpx
 
     class Tee(httpx.SyncByteStream, httpx.AsyncByteStream):
         def __iter__(self) -> Iterator[bytes]:
             for chunk in stream:
-                keep(chunk)
+                raw.extend(chunk)
                 yield chunk
             done()
 
-        async def __aiter__(self) -> Any:
+        async def __aiter__(self) -> AsyncIterator[bytes]:
             async for chunk in stream:
-                keep(chunk)
+                raw.extend(chunk)
                 yield chunk
             done()
 
@@ -100,35 +117,47 @@ def _tee(stream: Any, keep: Callable[[bytes], None], done: Callable[[], None]) -
 
 @contextmanager
 def recording(recorder: Recorder) -> Iterator[None]:
-    """Record what every client of httpx receives, whatever its transport."""
+    """Record what comes through any transport of httpx; those of this library are such, too."""
     import httpx
 
-    send, send_awaited = httpx.Client.send, httpx.AsyncClient.send
+    import nexus_operations
 
-    def sent(self: httpx.Client, request: httpx.Request, **options: Any) -> httpx.Response:
-        stream = options.pop("stream", False)
-        response = send(self, request, stream=True, **options)
-        recorder.record(request, response)
-        if not stream:
-            response.read()
-        return response
+    def sync(original: Any) -> Any:
+        def handle_request(self: Any, request: httpx.Request) -> httpx.Response:
+            response: httpx.Response = original(self, request)
+            recorder.record(request, response)
+            return response
 
-    async def awaited(
-        self: httpx.AsyncClient, request: httpx.Request, **options: Any
-    ) -> httpx.Response:
-        stream = options.pop("stream", False)
-        response = await send_awaited(self, request, stream=True, **options)
-        recorder.record(request, response)
-        if not stream:
-            await response.aread()
-        return response
+        return handle_request
 
-    with ExitStack() as stack:
-        patch = pytest.MonkeyPatch()
-        stack.callback(patch.undo)
-        patch.setattr(httpx.Client, "send", sent)
-        patch.setattr(httpx.AsyncClient, "send", awaited)
+    def awaited(original: Any) -> Any:
+        async def handle_async_request(self: Any, request: httpx.Request) -> httpx.Response:
+            response: httpx.Response = await original(self, request)
+            recorder.record(request, response)
+            return response
+
+        return handle_async_request
+
+    # The library's transports are loaded with its client.
+    assert nexus_operations.Client
+    patch = pytest.MonkeyPatch()
+    try:
+        for base, name, wrapper in (
+            (httpx.BaseTransport, "handle_request", sync),
+            (httpx.AsyncBaseTransport, "handle_async_request", awaited),
+        ):
+            for transport in subclasses(base):
+                if name in vars(transport):
+                    patch.setattr(transport, name, wrapper(vars(transport)[name]))
         yield
+    finally:
+        patch.undo()
+
+
+def subclasses(base: type) -> set[type]:
+    """Return every class that is made from one."""
+    found = set(base.__subclasses__())
+    return found.union(*map(subclasses, found))
 
 
 KEY: pytest.StashKey[Recorder] = pytest.StashKey()

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     import httpx
     from schemathesis.schemas import BaseSchema
 
+# Requests as the document allows them: no methods that it does not have, no fields made wrong.
+CONFIG = {
+    "generation": {"mode": "positive", "max-examples": 20},
+    "phases": {"coverage": {"enabled": False}, "stateful": {"enabled": False}},
+}
 BRACES = re.compile(r"\{([^{}]*)\}")
 MISSING = "contract tests need the extra `contract`: pip install 'nexus-operations[contract]'"
 
@@ -63,7 +68,8 @@ def load_schema(
         openapi = _part("openapi")
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(MISSING, name=error.name) from None
-    schema = openapi.from_path(str(document or document_path()))
+    config = _part("config").SchemathesisConfig.from_dict(CONFIG)
+    schema = openapi.from_path(str(document or document_path()), config=config)
     if base_url is not None:
         schema.config.update(base_url=base_url)
     if app is not None:
