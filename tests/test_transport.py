@@ -359,8 +359,9 @@ class TestSecret:
     def test_clients_keep_it_to_themselves(self, client: Any) -> None:
         operations = client.get_project(PROJECT).operations
         transport = client._transport
-        shown = [client, operations, client.get_project(PROJECT), transport, transport._client]
-        shown += [transport._http, transport._http.headers, client._settings.__dict__]
+        shown = [client, operations, client.get_project(PROJECT), transport]
+        shown += [vars(transport), vars(transport._exchange), client._settings.__dict__]
+        shown += [vars(transport._exchange.errors)]
         assert SECRET not in repr(shown)
         for value in (client, client._settings, operations):
             with pytest.raises(TypeError):

@@ -10,12 +10,10 @@ from __future__ import annotations
 import functools
 import platform
 import re
-import ssl
 import time
 import zlib
 from datetime import UTC, datetime
 from email.utils import parsedate_tz
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -24,7 +22,7 @@ from .._version import __version__
 from ._httpx import httpx
 from .connection import MAX_BODY
 from .engine import LIMITS
-from .environment import Route, find_route
+from .environment import Route, Verify, find_route
 from .mapping import Mapper, decode_error
 from .network import Aborted as Aborted
 from .network import Limits
@@ -86,7 +84,7 @@ class Settings:
         endpoint: str,
         secret: Secret | None = None,
         certificate: tuple[str, str] | None = None,
-        verify: ssl.SSLContext | str | Path | None = None,
+        verify: Verify = None,
         contact: Contact | None = None,
     ) -> None:
         self.endpoint = endpoint
@@ -121,27 +119,45 @@ class Received(NamedTuple):
     """
 
     response: httpx.Response
-    content: bytes
+    content: bytearray
     trouble: Exception | None = None
+
+
+class _Plain(httpx.Response):
+    """A response whose body was read, and taken out of what it was wrapped in."""
+
+    def __init__(self, response: httpx.Response, content: bytes) -> None:
+        super().__init__(response.status_code, headers=response.headers, stream=response.stream)
+        self._plain = content
+
+    @property
+    def content(self) -> bytes:
+        """The body."""
+        return self._plain
 
 
 class Exchange:
     """What every request gets and every response is put through.
 
+    Args:
+        settings: Those of the client.
+        through_proxy: Whether the environment's proxy is used, if there is one.
+
     Attributes:
         errors: Makes the library's errors.
     """
 
-    def __init__(self, settings: Settings, proxy: str | None) -> None:
+    def __init__(self, settings: Settings, *, through_proxy: bool) -> None:
         self._base = httpx.URL(settings.endpoint)
         self._prefix = self._base.raw_path.rstrip(b"/")
         self._secret = settings.secret
         self._contact = settings.contact
+        proxy = settings.route.proxy if through_proxy else None
         secret = None if settings.secret is None else settings.secret.reveal
-        self.errors = Mapper(settings.endpoint, proxy, secret)
+        self.errors = Mapper(settings.endpoint, None if proxy is None else proxy.name, secret)
 
     def build(
-        self, endpoint: Any, args: tuple[Any, ...], kwargs: dict[str, Any], limits: Limits
+        self, limits: Limits, endpoint: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> httpx.Request:
         """Return the request for a generated endpoint's arguments.
 
@@ -172,8 +188,8 @@ class Exchange:
 
     def conclude(self, endpoint: Any, received: Received) -> Answer[Any]:
         """Return what a response means; raise a `NexusError` where it is no success."""
-        response, content, trouble = received
-        headers = response.headers
+        response, trouble = received.response, received.trouble
+        headers, content = response.headers, bytes(received.content)
         date = http_date(headers.get("date", ""))
         if not self.errors.is_proxys(response.status_code):
             self._contact.reached = True
@@ -192,8 +208,7 @@ class Exchange:
         """Return the body's value by the generated parser."""
         mended = content
         while True:
-            plain = httpx.Response(response.status_code, content=mended)
-            plain.headers = response.headers
+            plain = _Plain(response, mended)
             try:
                 return endpoint._parse_response(client=STRICT, response=plain)  # noqa: SLF001
             except endpoint.errors.UnexpectedStatus:

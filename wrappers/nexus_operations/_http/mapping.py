@@ -23,7 +23,7 @@ from .._core.errors import (
     error_type,
 )
 from ._httpx import httpx
-from .connection import reason_of
+from .engine import reason_of
 from .network import Aborted
 
 MAX_EXCERPT = 500
@@ -38,11 +38,19 @@ MAX_NESTED = 100
 SHORTEST_SECRET = 4
 """Characters; what is shorter cannot be told from other text."""
 
-FOREIGN = ("httpx", "httpx2", "httpcore", "httpcore2", "aiohttp", "h11", "h2", "anyio", "socksio")
+FOREIGN = ("httpx", "httpx2", "httpcore", "httpcore2", "aiohttp", "h11", "h2", "anyio")
 """Libraries whose errors are mapped, wherever a caller's transport lets them through."""
 
 REFUSED = re.compile(r"refused|4(?!08|25|29)\d\d\b")
 """What a proxy's refusal reads like that will be the same next time."""
+
+ABOUT_CERTIFICATES = re.compile(
+    "CERTIFICATE_VERIFY_FAILED|ALERT.*(CERT|UNKNOWN_CA|ACCESS_DENIED|HANDSHAKE_FAILURE)"
+)
+"""OpenSSL's reasons for refusing a certificate, the service's or ours."""
+
+MAX_CHAIN = 8
+"""Causes of an error that are looked at."""
 
 UNREACHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
@@ -125,8 +133,7 @@ class Mapper:
         if isinstance(value, str):
             return self.redacted(value)
         if isinstance(value, list):
-            items: list[Any] = value
-            return [self._without_secret(item) for item in items]
+            return [self._without_secret(item) for item in value]  # pyright: ignore
         if isinstance(value, dict):
             pairs = cast("dict[str, Any]", value).items()
             return {self.redacted(key): self._without_secret(item) for key, item in pairs}
@@ -200,16 +207,10 @@ def _is_foreign(error: BaseException) -> bool:
 def _concerns_a_certificate(error: BaseException) -> bool:
     """Return whether a certificate was refused, ours or the service's."""
     cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
+    for _ in range(MAX_CHAIN):
+        if isinstance(cause, ssl.SSLError) and ABOUT_CERTIFICATES.search(cause.reason or ""):
             return True
-        if isinstance(cause, ssl.SSLError) and re.search(
-            "ALERT.*(CERT|UNKNOWN_CA|ACCESS_DENIED|HANDSHAKE_FAILURE)",
-            str(cause.reason),
-            re.IGNORECASE,
-        ):
-            return True
-        cause = cause.__cause__ or cause.__context__
+        cause = cause and (cause.__cause__ or cause.__context__)
     return False
 
 

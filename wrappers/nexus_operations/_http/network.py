@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import contextvars
 import errno
-import ipaddress
 import os
 import selectors
 import socket
@@ -21,7 +20,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from itertools import zip_longest
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
 
@@ -29,7 +28,7 @@ STAGGER = 0.25
 """Seconds after which the next address of a name is tried beside a silent one (RFC 8305)."""
 
 SLICE = 0.05
-"""Seconds between two looks at `abort_event`, and for which a signal may have to wait."""
+"""Seconds between two looks at `abort_event`."""
 
 LONGEST_SLICE = 3600.0
 
@@ -52,15 +51,15 @@ class Limits:
     Attributes:
         expiry: When it must have ended, on the monotonic clock.
         abort_event: Ends it once it is set.
-        connected: Whether the connection is made, which tells one kind of timeout from the other.
+        connecting_to: `"proxy"` or `"endpoint"`; `None` once the connection is made.
     """
 
-    __slots__ = ("abort_event", "connected", "expiry")
+    __slots__ = ("abort_event", "connecting_to", "expiry")
 
     def __init__(self, timeout: float, abort_event: threading.Event | None = None) -> None:
         self.expiry = time.monotonic() + timeout
         self.abort_event = abort_event
-        self.connected = False
+        self.connecting_to: str | None = "endpoint"
 
     def left(self) -> float:
         """Return the seconds left; raise `TimeoutError` or `Aborted` if there are none."""
@@ -76,24 +75,9 @@ class Limits:
         return min(self.left(), LONGEST_SLICE if self.abort_event is None else SLICE)
 
 
-class Network(Protocol):
-    """What the HTTP layer asks of the operating system."""
-
-    async def resolve(self, host: str, port: int, limits: Limits) -> list[Address]:
-        """Return the addresses of a host, both families by turns."""
-        ...
-
-    async def connect(self, addresses: list[Address], limits: Limits) -> socket.socket:
-        """Return a connection to the first address that answers."""
-        ...
-
-    async def send(self, connection: socket.socket, data: bytes, limits: Limits) -> None:
-        """Send all the data."""
-        ...
-
-    async def receive(self, connection: socket.socket, limits: Limits) -> bytes:
-        """Return what comes next; nothing at the end."""
-        ...
+def out_of_time(error: BaseException) -> bool:
+    """Return whether an error is the end of a request's time, rather than a socket's own."""
+    return isinstance(error, TimeoutError) and error.errno is None
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -101,8 +85,7 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
     try:
         coroutine.send(None)
     except StopIteration as stop:
-        result: T = stop.value
-        return result
+        return cast("T", stop.value)
     raise AssertionError("a coroutine over a BlockingNetwork was suspended")
 
 
@@ -114,11 +97,9 @@ def in_thread(name: str, call: Callable[[], T]) -> Future[T]:
 
     def work() -> None:
         try:
-            result = context.run(call)
+            future.set_result(context.run(call))
         except BaseException as error:  # noqa: BLE001  (it is raised where the result is awaited)
             future.set_exception(error)
-        else:
-            future.set_result(result)
 
     try:
         threading.Thread(target=work, name=f"nexus-operations-{name}", daemon=True).start()
@@ -127,45 +108,24 @@ def in_thread(name: str, call: Callable[[], T]) -> Future[T]:
     return future
 
 
-def blocking_result(future: Future[T], limits: Limits) -> T:
-    """Return a future's result within the limits; a signal ends it in the main thread."""
-    while not future.done():
-        with contextlib.suppress(TimeoutError):
-            future.exception(min(limits.left(), SLICE))
-        limits.left()
-    return future.result()
-
-
-async def loop_result(future: Future[T]) -> T:
-    """Return a future's result without the loop's executor, whose threads the loop joins."""
-    loop, done = asyncio.get_running_loop(), asyncio.Event()
-
-    def wake(_: object) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(done.set)
-
-    future.add_done_callback(wake)
-    await done.wait()
-    return future.result()
-
-
 class Resolver:
     """Looks names up in threads; those who ask at the same time share a lookup."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._key: tuple[str, int] | None = None
-        self._begun = 0.0
-        self._future: Future[list[Address]] = Future()
+        self._lookup: tuple[str, int, float, Future[list[Address]]] | None = None
 
-    def lookup(self, host: str, port: int) -> Future[list[Address]]:
+    def start(self, host: str, port: int) -> Future[list[Address]]:
         """Return the addresses to come."""
+        now = time.monotonic()
         with self._lock:
-            recent = time.monotonic() - self._begun < SHARED_LOOKUP and not self._future.done()
-            if self._key != (host, port) or not recent:
-                self._future = in_thread("resolver", lambda: _look_up(host, port))
-                self._key, self._begun = (host, port), time.monotonic()
-            return self._future
+            if self._lookup is not None and not self._lookup[3].done():
+                place, begun, future = self._lookup[:2], *self._lookup[2:]
+                if place == (host, port) and now - begun < SHARED_LOOKUP:
+                    return future
+            future = in_thread("resolver", lambda: _look_up(host, port))
+            self._lookup = (host, port, now, future)
+            return future
 
 
 def _look_up(host: str, port: int) -> list[Address]:
@@ -183,18 +143,8 @@ def by_turns(addresses: Sequence[Address]) -> list[Address]:
     return [address for pair in pairs for address in pair if address is not None]
 
 
-def _numeric(host: str, port: int) -> list[Address] | None:
-    """Return the address that a host is written as, or `None` where it is a name."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return None
-    return by_turns(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-
-
 def _socket_for(address: Address) -> socket.socket:
-    family, kind, protocol, _, _ = address
-    connection = socket.socket(family, kind, protocol)
+    connection = socket.socket(*address[:3])
     connection.setblocking(False)
     with contextlib.suppress(OSError):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -204,120 +154,107 @@ def _socket_for(address: Address) -> socket.socket:
 class BlockingNetwork:
     """A network for the caller's thread; a signal ends each wait in the main thread."""
 
-    def __init__(self) -> None:
-        self._resolver = Resolver()
-
-    async def resolve(self, host: str, port: int, limits: Limits) -> list[Address]:
-        """Return the addresses of a host."""
-        numeric = _numeric(host, port)
-        if numeric is not None:
-            return numeric
-        return blocking_result(self._resolver.lookup(host, port), limits)
+    async def result(self, future: Future[T], limits: Limits) -> T:
+        """Return a future's result."""
+        while not future.done():
+            with contextlib.suppress(TimeoutError):
+                future.exception(min(limits.left(), SLICE))
+            limits.left()
+        return future.result()
 
     async def connect(self, addresses: list[Address], limits: Limits) -> socket.socket:
         """Return a connection to the first address that answers."""
-        waiting = deque(addresses)
-        failure: OSError | None = None
-        next_start = 0.0
+        waiting, failure, next_start = deque(addresses), OSError("no address"), 0.0
         with contextlib.ExitStack() as unused, selectors.DefaultSelector() as selector:
-            while True:
+            while waiting or selector.get_map():
                 pause = limits.slice()
                 if waiting and (not selector.get_map() or time.monotonic() >= next_start):
+                    address, next_start = waiting.popleft(), time.monotonic() + STAGGER
                     try:
-                        address = waiting.popleft()
-                        connection = _socket_for(address)
-                        unused.callback(connection.close)
-                        _begin_connect(connection, address)
-                        selector.register(connection, selectors.EVENT_WRITE)
+                        connection = unused.enter_context(_socket_for(address))
+                        _begin(connection, address)
                     except OSError as error:
-                        failure = failure or error
-                    next_start = time.monotonic() + STAGGER
+                        failure = error
+                        continue
+                    selector.register(connection, selectors.EVENT_WRITE)
                 if waiting:
                     pause = min(pause, max(next_start - time.monotonic(), 0.0))
-                elif not selector.get_map():
-                    assert failure is not None
-                    raise failure
-                for key, _ in selector.select(pause) if selector.get_map() else ():
+                for key, _ in selector.select(pause):
                     connection = cast("socket.socket", key.fileobj)
                     selector.unregister(connection)
                     code = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
                     if code == 0:
-                        return _kept(connection)
-                    failure = failure or OSError(code, os.strerror(code))
-                    next_start = 0.0
+                        return socket.socket(fileno=connection.detach())
+                    failure, next_start = OSError(code, os.strerror(code)), 0.0
+            raise failure
 
     async def send(self, connection: socket.socket, data: bytes, limits: Limits) -> None:
         """Send all the data."""
         rest = memoryview(data)
         while rest:
             connection.settimeout(limits.slice())
-            with _timeouts_of_slices():
+            with _SLICE_ENDS:
                 rest = rest[connection.send(rest) :]
 
     async def receive(self, connection: socket.socket, limits: Limits) -> bytes:
         """Return what comes next; nothing at the end."""
         while True:
             connection.settimeout(limits.slice())
-            with _timeouts_of_slices():
+            with _SLICE_ENDS:
                 return connection.recv(CHUNK)
 
 
-def _begin_connect(connection: socket.socket, address: Address) -> None:
+def _begin(connection: socket.socket, address: Address) -> None:
     code = connection.connect_ex(address[4])
     if code not in (0, errno.EINPROGRESS, errno.EWOULDBLOCK):
         raise OSError(code, os.strerror(code))
 
 
-def _kept(connection: socket.socket) -> socket.socket:
-    """Return the same connection in an object of its own: the others' are closed."""
-    return socket.socket(
-        connection.family, connection.type, connection.proto, fileno=connection.detach()
-    )
-
-
-class _timeouts_of_slices(contextlib.AbstractContextManager[None]):  # noqa: N801  (as suppress)
-    """Passes over the end of a slice, which `Limits` looks at; not over `ETIMEDOUT`."""
+class _SliceEnds(contextlib.AbstractContextManager[None]):
+    """Passes over the end of a slice; the next look at the limits says what it means."""
 
     def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> bool:
-        return isinstance(error, TimeoutError) and error.errno is None
+        return error is not None and out_of_time(error)
+
+
+_SLICE_ENDS = _SliceEnds()
 
 
 class LoopNetwork:
-    """A network for the running event loop; `asyncio.timeout` bounds what awaits it."""
+    """A network for the running event loop; whoever calls bounds it by `asyncio.timeout`."""
 
-    def __init__(self) -> None:
-        self._resolver = Resolver()
-
-    async def resolve(self, host: str, port: int, limits: Limits) -> list[Address]:
-        """Return the addresses of a host."""
+    async def result(self, future: Future[T], limits: Limits) -> T:
+        """Return a future's result without the loop's executor, whose threads the loop joins."""
         limits.left()
-        numeric = _numeric(host, port)
-        if numeric is not None:
-            return numeric
-        return await loop_result(self._resolver.lookup(host, port))
+        loop, done = asyncio.get_running_loop(), asyncio.Event()
+
+        def wake(_: object) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(done.set)
+
+        future.add_done_callback(wake)
+        await done.wait()
+        return future.result()
 
     async def connect(self, addresses: list[Address], limits: Limits) -> socket.socket:
         """Return a connection to the first address that answers."""
         limits.left()
-        waiting = deque(addresses)
-        tasks: set[asyncio.Task[socket.socket]] = set()
-        failure: BaseException | None = None
+        waiting, failure = deque(addresses), OSError("no address")
+        tasks: set[asyncio.Task[socket.socket | OSError]] = set()
         try:
             while waiting or tasks:
                 if waiting:
-                    tasks.add(asyncio.ensure_future(_connect_in_loop(waiting.popleft())))
-                done, tasks = await asyncio.wait(
-                    tasks,
-                    timeout=STAGGER if waiting else None,
-                    return_when=asyncio.FIRST_COMPLETED,
+                    tasks.add(asyncio.create_task(_connected(waiting.popleft())))
+                pause = STAGGER if waiting else None
+                done, _ = await asyncio.wait(
+                    tasks, timeout=pause, return_when=asyncio.FIRST_COMPLETED
                 )
                 for task in done:
-                    error = task.exception()
-                    if error is None:
-                        tasks |= done - {task}
-                        return task.result()
-                    failure = failure or error
-            assert failure is not None
+                    tasks.remove(task)
+                    outcome = task.result()
+                    if not isinstance(outcome, OSError):
+                        return outcome
+                    failure = outcome
             raise failure
         finally:
             for task in tasks:
@@ -337,11 +274,15 @@ class LoopNetwork:
         return await asyncio.get_running_loop().sock_recv(connection, CHUNK)
 
 
-async def _connect_in_loop(address: Address) -> socket.socket:
-    connection = _socket_for(address)
+async def _connected(address: Address) -> socket.socket | OSError:
     try:
-        await asyncio.get_running_loop().sock_connect(connection, address[4])
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+        with contextlib.ExitStack() as unless_connected:
+            connection = unless_connected.enter_context(_socket_for(address))
+            await asyncio.get_running_loop().sock_connect(connection, address[4])
+            unless_connected.pop_all()
+            return connection
+    except OSError as error:
+        return error
+
+
+Network = BlockingNetwork | LoopNetwork
