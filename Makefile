@@ -8,7 +8,7 @@ NODE_READY := openapi/node_modules/.ready
 EXTRAS := --extra cli --extra fast --extra progress --extra simulator
 AIRFLOW := .venv-airflow
 AIRFLOW_READY := $(AIRFLOW)/.ready
-SOURCES := wrappers tests benchmarks examples openapi/generate.py openapi/diff_contract.py openapi/render.py
+SOURCES := wrappers tests benchmarks examples openapi
 # The linter of the document asks nobody for news.
 export REDOCLY_TELEMETRY := off
 export REDOCLY_SUPPRESS_UPDATE_NOTICE := true
@@ -68,7 +68,7 @@ wheel-check: $(READY) ## Build the wheel, install it alone, wait with it, weigh 
 	$(BIN)/python tests/wheel_check.py
 
 contract: $(READY) ## Contract tests of a service: URL=… PROJECT=… OP=…, the secret in NEXUS_SECRET
-	$(BIN)/python tests/contract_check.py --url "$(URL)" --project "$(PROJECT)" --op "$(OP)"
+	$(BIN)/nexus-operations contract --endpoint "$(URL)" --project "$(PROJECT)" "$(OP)"
 
 diff-contract: $(READY) ## Tell what changed in the contract since BASE=<git revision>
 	$(BIN)/python openapi/diff_contract.py "$(BASE)"

@@ -40,6 +40,8 @@ def blocks(*kinds: str) -> list[Any]:
     ]
 
 
+PYTEST = re.compile(r"^@[\w.]+\.(parametrize\(\)|mark\.\w+)$", re.MULTILINE)
+"""In a block that only pytest runs: a decorator for its tests."""
 OP_ID = "op_508fc5d1-e908-486d-9e7b-1dca99b80024"
 
 
@@ -53,9 +55,17 @@ def logger() -> Iterator[logging.Logger]:
 @pytest.mark.usefixtures("logger")
 @pytest.mark.parametrize("block", blocks("python"))
 def test_a_code_block_runs(
-    block: str, nexus_simulator: Simulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    block: str,
+    nexus_simulator: Simulator,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    pytester: pytest.Pytester,
 ) -> None:
     monkeypatch.setenv("DATATURE_API_BASE_URL", nexus_simulator.endpoint)
+    if PYTEST.search(block):
+        pytester.makepyfile(block)
+        pytester.runpytest_inprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
+        return
     monkeypatch.chdir(tmp_path)
     nexus_simulator.start(Life(duration=0.2), project_id="proj_b705a........", op_id=OP_ID)
     code = compile(block, "block", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
@@ -78,13 +88,23 @@ true
 """
 
 
+SECRET = "5aa41e8ba........"
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    """A service that refuses every secret but the documents'."""
+    with Simulator(secret=SECRET) as simulator:
+        yield simulator
+
+
 @pytest.mark.parametrize("block", blocks("sh"))
-def test_a_shell_block_runs(block: str, nexus_simulator: Simulator, tmp_path: Path) -> None:
-    nexus_simulator.start(Life(duration=0.2), project_id="proj_b705a........", op_id=OP_ID)
+def test_a_shell_block_runs(block: str, simulator: Simulator, tmp_path: Path) -> None:
+    simulator.start(Life(duration=0.2), project_id="proj_b705a........", op_id=OP_ID)
     environment = {key: value for key, value in os.environ.items() if key != "CI"}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-    environment["DATATURE_API_BASE_URL"] = nexus_simulator.endpoint
-    environment.update(NEXUS_SECRET="any", NEXUS_PROJECT="proj_b705a........")
+    environment["DATATURE_API_BASE_URL"] = simulator.endpoint
+    environment.update(NEXUS_SECRET=SECRET, NEXUS_PROJECT="proj_b705a........")
     script = SHELL.format(root=ROOT, block=block)
     if block.rstrip().endswith("nexus-operations simulate"):  # it runs until Ctrl-C
         with Terminal(["bash", "-c", script], environment) as terminal:

@@ -8,6 +8,7 @@ import typer
 
 from nexus_operations import __version__
 
+from ._contract import register as register_contract
 from ._options import (
     CertificateOption,
     ConcurrencyOption,
@@ -169,3 +170,6 @@ def simulate(
     from ._simulate import serve
 
     serve(port, speed, samples)
+
+
+register_contract(app)
