@@ -161,7 +161,7 @@ class Annotator:
         return None
 
     def _refuse(self, schema: dict[str, Any], keyword: str, advice: str) -> Type:
-        self._schemas.document.refuse(str(schema.get("x-at")), keyword, advice)
+        self._schemas.document.refuse(str(schema.get("x-at") or "#/"), keyword, advice)
         return ANY
 
     def _annotate(self, schema: Schema, words: tuple[str, ...]) -> Type:
@@ -261,7 +261,8 @@ class Annotator:
                 if name not in own:
                     others.setdefault(name, []).append(schema)
         for name, found in others.items():
-            own[name] = found[0] if len(found) == 1 else {"anyOf": found, "x-at": flat.get("x-at")}
+            at = join(str(flat.get("x-at")), "properties", name)
+            own[name] = found[0] if len(found) == 1 else {"anyOf": found, "x-at": at}
         return own
 
     def _conditional(self, flat: dict[str, Any], depth: int = 0) -> Iterable[dict[str, Schema]]:
@@ -360,14 +361,19 @@ class Annotator:
             if assertions(beside):
                 whole = {"allOf": [beside, member], "x-at": flat.get("x-at")}
                 whole |= {"x-at": member.get("x-at")} if isinstance(member, dict) else {}
-            if name and len(objects) == 1 and not is_null(member) and isinstance(whole, dict):
+            if isinstance(whole, dict):
                 merged = self._merger.flatten(whole)
-                if "$ref" not in merged:
+                if merged.get("type") == [] or merged.get("enum") == []:
+                    # What is beside the alternatives rules this one out.
+                    continue
+                if name and len(objects) == 1 and not is_null(member) and "$ref" not in merged:
                     found.append(self._flat(merged, whole, words, name))
                     continue
             found.append(self._annotate(whole, (*words, *suffix)))
             if isinstance(whole, dict) and isinstance(member, dict) and "x-struct" in whole:
                 member.setdefault("x-struct", whole["x-struct"])
+        if not found:
+            return self._refuse(flat, keyword, "none of them is allowed by what stands beside them")
         if keyword == "anyOf" and "discriminator" not in flat:
             # What another member lets pass anyway says nothing.
             wide = [one for one in found if one in LOOSE.values()]

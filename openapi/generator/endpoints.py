@@ -75,7 +75,11 @@ class Media:
 
 @dataclass
 class Endpoint:
-    """An operation of the document."""
+    """An operation of the document.
+
+    Attributes:
+        server: The server that it is on, where the document has one of its own for it.
+    """
 
     name: str
     tag: str
@@ -85,6 +89,7 @@ class Endpoint:
     summary: str
     description: str
     requires_security: bool
+    server: str = ""
     parameters: list[Parameter] = field(default_factory=list[Parameter])
     bodies: list[Body] = field(default_factory=list[Body])
     body_is_required: bool = False
@@ -131,7 +136,7 @@ class Endpoints:
                 str(operation.get("description") or ""), bool(security),
             )
             try:
-                self._read_servers(operation, item, pointer)
+                endpoint.server = self._server(operation, item)
                 self._read_parameters(endpoint, operation, item)
                 self._read_body(endpoint, operation, name)
                 self._read_responses(endpoint, operation, name)
@@ -163,11 +168,12 @@ class Endpoints:
                 else:
                     self._document.refuse(join(at, method), method, "expected an operation")
 
-    def _read_servers(self, operation: dict[str, Any], item: dict[str, Any], pointer: str) -> None:
+    def _server(self, operation: dict[str, Any], item: dict[str, Any]) -> str:
+        """Return the server of an operation that is not on the document's, if it says so."""
         servers = operation.get("servers") or item.get("servers")
-        if servers and servers != self._document.content.get("servers"):
-            advice = "one operation on another server: a client has one base URL for all"
-            self._document.refuse(join(pointer, "servers"), "servers", advice)
+        if not isinstance(servers, list) or servers == self._document.content.get("servers"):
+            return ""
+        return str(servers[0].get("url", "")) if isinstance(servers[0], dict) else ""
 
     def _read_parameters(
         self, endpoint: Endpoint, operation: dict[str, Any], item: dict[str, Any]

@@ -186,7 +186,8 @@ def _and(one: Schema, other: Schema) -> Schema:
     if other is True or (isinstance(other, dict) and not assertions(other)):
         return one
     assert isinstance(one, dict)
-    return {"allOf": [one, other], "x-at": one.get("x-at")}
+    at = one.get("x-at") or (isinstance(other, dict) and other.get("x-at"))
+    return {"allOf": [one, other], "x-at": at}
 
 
 def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:

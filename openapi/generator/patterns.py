@@ -24,9 +24,18 @@ OFFSET = r"(?:[Zz]|[-+](?:[01]\d|2[0-3]):[0-5]\d)"
 FORMATS = {
     "date": rf"(?a)^{DATE}\Z",
     "date-time": rf"(?a)^{DATE}[Tt]{TIME}(?:\.\d+)?{OFFSET}\Z",
+    "duration": (
+        r"(?a)^[-+]?P(?!\Z)(?:\d+W|(?:\d+Y)?(?:\d+M)?(?:\d+D)?"
+        r"(?:T(?=\d)(?:\d+H)?(?:\d+M)?(?:\d+(?:\.\d+)?S)?)?)\Z"
+    ),
+    "time": rf"(?a)^{TIME}(?:\.\d+)?{OFFSET}?\Z",
     "uuid": r"^[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z",
 }
-"""The formats that are enforced, as patterns; the others are annotations, as JSON Schema has it."""
+"""The formats that are enforced, as patterns; the others are annotations, as JSON Schema has it.
+
+Where services are known to be looser than the RFC, so are these: a time may lack its offset, a
+duration may have a sign and a fraction.
+"""
 
 
 class PatternError(ValueError):

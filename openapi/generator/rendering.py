@@ -351,6 +351,8 @@ def _endpoint_docstring(endpoint: Endpoint) -> str:
             text = " ".join(one.description.split()) or f"The {one.location} parameter `{one.key}`."
             lines.append(textwrap.fill(f"{one.name}: {text}", WIDTH, initial_indent="    ", subsequent_indent="        "))
         paragraphs.append("\n".join(["Args:", *lines]))
+    if endpoint.server:
+        paragraphs.append(f"The document has it on {endpoint.server}: give that to the client.")
     paragraphs.append(RAISES)
     return "\n\n".join(text for text in paragraphs if text.strip())
 
