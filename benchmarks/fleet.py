@@ -29,7 +29,8 @@ from typing import Any, ClassVar
 
 import httpx
 from httpx_aiohttp import HttpxAiohttpClient
-from nexus_operations import Adaptive, AsyncClient, Client, History, _transport
+from nexus_operations import Adaptive, AsyncClient, Client, History
+from nexus_operations._http import transports as _transport
 
 PROJECT = "proj_bench"
 KNOWN = "op_known"

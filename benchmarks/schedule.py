@@ -28,7 +28,7 @@ from nexus_operations import (
     OperationStatus,
     Schedule,
 )
-from nexus_operations._polling import Policy, Poll, Poller
+from nexus_operations._core.poller import Policy, Poll, Poller
 from nexus_operations.simulator import Life
 
 SHAPES = ("linear", "front", "back", "stall", "burst")

@@ -1,9 +1,12 @@
 """`make diff-contract`: what changed in the document, and whether it breaks callers."""
+# What schemas allow is compared in test_diff_schemas.py.
 
 from __future__ import annotations
 
 import copy
+import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,8 +15,9 @@ from typing import Any
 
 import pytest
 import yaml
-
-from openapi.diff_contract import Change, Differ
+from difference.document import CannotTellError, Document, load
+from difference.operations import Differ
+from difference.schemas import Change
 
 ROOT = Path(__file__).parent.parent
 DOCUMENT: dict[str, Any] = yaml.safe_load((ROOT / "openapi/operations.yaml").read_text())
@@ -42,10 +46,27 @@ def changes(edit: Callable[[Any], object], *, backwards: bool = False) -> list[C
     edited = copy.deepcopy(DOCUMENT)
     edit(edited)
     old, new = (edited, DOCUMENT) if backwards else (DOCUMENT, edited)
-    return list(Differ(old, new).run())
+    return compare(old, new)
+
+
+def compare(old: Any, new: Any) -> list[Change]:
+    return list(Differ(Document(old), Document(new)).run())
+
+
+def broken(found: list[Change]) -> bool:
+    return any(change.breaking for change in found)
 
 
 ORDER = {"name": "order", "in": "query", "required": True, "schema": {"type": "string"}}
+
+
+def add(holder: Any, **extra: Any) -> None:
+    holder.update(extra)
+
+
+def body(**extra: Any) -> Any:
+    return {"content": {"application/json": {"schema": {"type": "string"}}}, **extra}
+
 
 BREAKING: dict[str, tuple[Callable[[Any], object], str]] = {
     "a removed field": (
@@ -66,40 +87,57 @@ BREAKING: dict[str, tuple[Callable[[Any], object], str]] = {
         lambda d: schema(d, "Operation")["required"].remove("updateDate"),
         r"\$\.updateDate: no longer always there",
     ),
-    "a closed object": (
-        lambda d: schema(d, "Operation").update(additionalProperties=False),
-        r"additionalProperties changed",
+    "a renamed class": (
+        lambda d: schema(d, "OperationStatus").update(title="State"),
+        r"\$\.status: the generated class 'OperationStatus' becomes 'State'",
     ),
-    "a status word removed": (
-        lambda d: schema(d, "OperationStatus")["properties"]["overview"][
-            "x-extensible-enum"
-        ].remove("Cancelled"),
-        r"\$\.status\.overview: value Cancelled removed",
-    ),
-    "a removed status code": (lambda d: drop(get(d)["responses"], "429"), "429: status removed"),
+    "the only success removed": (lambda d: drop(get(d)["responses"], "200"), "200: status removed"),
     "a removed content type": (
         lambda d: drop(component(d, "responses", "BadGateway")["content"], "text/html"),
         "502 content text/html: removed",
+    ),
+    "a body that may be anything": (
+        lambda d: component(d, "responses", "NotFound").update(
+            content={"application/json": {"schema": {}}}
+        ),
+        r"404 content application/json \$: type changed from 'object' to 'any'",
     ),
     "a removed header": (
         lambda d: drop(component(d, "responses", "TooManyRequests")["headers"], "Retry-After"),
         "429 headers Retry-After: removed",
     ),
+    "a header of another type": (
+        lambda d: component(d, "headers", "RetryAfter")["schema"].update(type="integer"),
+        r"429 headers Retry-After \$: type changed",
+    ),
     "a new required parameter": (
         lambda d: get(d)["parameters"].append(ORDER),
+        "parameter order in query: added, required",
+    ),
+    "a new required parameter of the path": (
+        lambda d: d["paths"][PATH].update(parameters=[ORDER]),
         "parameter order in query: added, required",
     ),
     "a removed parameter": (
         lambda d: get(d)["parameters"].pop(),
         "parameter op_id in path: removed",
     ),
-    "a parameter that accepts other values": (
+    "a parameter that takes fewer values": (
         lambda d: component(d, "parameters", "OpId")["schema"].update(pattern="^op_"),
-        "parameter op_id in path: accepts other values",
+        r"parameter op_id in path \$: pattern '\^op_' added",
+    ),
+    "a required body": (
+        lambda d: get(d).update(requestBody=body(required=True)),
+        "body: added, required",
     ),
     "another operation id": (
         lambda d: get(d).update(operationId="retrieveOperation"),
         "operationId changed",
+    ),
+    "no operation id": (lambda d: drop(get(d), "operationId"), "operationId changed"),
+    "another first tag": (
+        lambda d: get(d)["tags"].insert(0, "jobs"),
+        r"generated in api\.jobs, was api\.operations",
     ),
     "a removed way to authenticate": (
         lambda d: get(d)["security"].pop(),
@@ -107,17 +145,32 @@ BREAKING: dict[str, tuple[Callable[[Any], object], str]] = {
     ),
     "another header for the secret": (
         lambda d: component(d, "securitySchemes", "SecretKey").update(name="X-Secret"),
-        "security SecretKey changed",
+        "security SecretKey removed",
     ),
+    "another kind of secret": (
+        lambda d: d["components"]["securitySchemes"].update(
+            SecretKey={"type": "http", "scheme": "basic"}
+        ),
+        "security SecretKey removed",
+    ),
+    "two secrets for one": (
+        lambda d: get(d).update(security=[{"SecretKey": [], "MutualTLS": []}]),
+        "security SecretKey removed",
+    ),
+    "a removed operation": (lambda d: drop(d["paths"][PATH], "get"), "GET .*: removed"),
     "a removed path": (lambda d: drop(d["paths"], PATH), "GET .*: removed"),
+    "another path": (
+        lambda d: d.update(paths={f"/v2{PATH}": d["paths"][PATH]}),
+        "GET /projects.*: removed",
+    ),
 }
 
 
 @pytest.mark.parametrize(("edit", "words"), BREAKING.values(), ids=BREAKING)
 def test_a_change_that_breaks_callers(edit: Callable[[Any], object], words: str) -> None:
     found = changes(edit)
-    assert any(change.breaking for change in found)
-    assert re.search(words, "\n".join(f"{change.where}: {change.what}" for change in found))
+    said = "\n".join(f"{change.where}: {change.what}" for change in found if change.breaking)
+    assert re.search(words, said), found
 
 
 HARMLESS: dict[str, tuple[Callable[[Any], object], str]] = {
@@ -126,8 +179,12 @@ HARMLESS: dict[str, tuple[Callable[[Any], object], str]] = {
         "added",
     ),
     "a field that is always there now": (
-        lambda d: schema(d, "Error")["required"].append("code"),
+        lambda d: schema(d, "Operation")["required"].append("later"),
         "now always there",
+    ),
+    "a closed object": (
+        lambda d: schema(d, "Operation").update(additionalProperties=False),
+        "additionalProperties added",
     ),
     "a new status word": (
         lambda d: schema(d, "OperationStatus")["properties"]["overview"][
@@ -135,17 +192,75 @@ HARMLESS: dict[str, tuple[Callable[[Any], object], str]] = {
         ].append("Paused"),
         "value Paused added",
     ),
+    "a status word that nobody meets any more": (
+        lambda d: schema(d, "OperationStatus")["properties"]["overview"][
+            "x-extensible-enum"
+        ].remove("Cancelled"),
+        "value Cancelled removed",
+    ),
     "a new status code": (
         lambda d: get(d)["responses"].update({"410": {"description": "Gone."}}),
         "status added",
+    ),
+    "a failure that does not happen any more": (
+        lambda d: drop(get(d)["responses"], "429"),
+        "status removed",
+    ),
+    "a new header": (
+        lambda d: component(d, "responses", "NotFound").update(
+            headers={"X-Why": {"schema": {"type": "string"}}}
+        ),
+        "added",
+    ),
+    "a new content type": (
+        lambda d: component(d, "responses", "NotFound").update(
+            content={**component(d, "responses", "NotFound")["content"], "text/plain": {}}
+        ),
+        "added",
+    ),
+    "a content type more particular": (
+        lambda d: component(d, "responses", "NotFound").update(
+            content={"application/problem+json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+        ),
+        "written as application/problem+json",
     ),
     "a new optional parameter": (
         lambda d: get(d)["parameters"].append({**ORDER, "required": False}),
         "added, optional",
     ),
+    "an optional body": (lambda d: get(d).update(requestBody=body()), "added, optional"),
     "a new way to authenticate": (
         lambda d: get(d)["security"].append({"OAuth": []}),
         "security OAuth added",
+    ),
+    "deprecated": (lambda d: get(d).update(deprecated=True), "deprecated"),
+    "another tag beside the first": (
+        lambda d: get(d)["tags"].append("jobs"),
+        "tags changed from ['operations'] to ['operations', 'jobs']",
+    ),
+    "an operation id that makes the same name": (
+        lambda d: get(d).update(operationId="get_operation"),
+        "operationId changed from 'getOperation' to 'get_operation'",
+    ),
+    "another server": (
+        lambda d: d.update(servers=[{"url": "https://example.org"}]),
+        "servers changed from {endpoint} to https://example.org; callers name theirs",
+    ),
+    "a new operation": (
+        lambda d: d["paths"].update({"/new": {"get": {"responses": {}}}}),
+        "added",
+    ),
+    "callbacks": (
+        lambda d: get(d).update(callbacks={"done": {}}),
+        "callbacks changed: the generated client has none",
+    ),
+    "webhooks": (
+        lambda d: d.update(webhooks={"done": {}}),
+        "changed: the generated client has none",
+    ),
+    "where the token is got": (
+        lambda d: component(d, "securitySchemes", "SecretKey").update(flows={}),
+        "flows changed",
     ),
 }
 
@@ -154,45 +269,219 @@ HARMLESS: dict[str, tuple[Callable[[Any], object], str]] = {
 def test_a_change_that_breaks_nobody(edit: Callable[[Any], object], words: str) -> None:
     found = changes(edit)
     assert {change.what for change in found} == {words}
-    assert not any(change.breaking for change in found)
+    assert not broken(found)
 
 
-def test_a_parameter_that_becomes_required() -> None:
-    optional = {**ORDER, "required": False}
-    old, new = copy.deepcopy(DOCUMENT), copy.deepcopy(DOCUMENT)
-    get(old)["parameters"].append(optional)
-    get(new)["parameters"].append(ORDER)
-    (change,) = Differ(old, new).run()
-    assert change == (True, f"GET {PATH} parameter order in query", "became required")
+def move_security(document: Any) -> None:
+    document["security"] = get(document).pop("security")
 
 
-def test_items_of_a_list() -> None:
-    def listed(kind: str) -> Callable[[Any], object]:
-        tags = {"type": "array", "items": {"type": kind}}
-        return lambda d: schema(d, "Operation")["properties"].update(tags=tags)
-
-    old, new = copy.deepcopy(DOCUMENT), copy.deepcopy(DOCUMENT)
-    listed("string")(old)
-    listed("integer")(new)
-    (change,) = Differ(old, new).run()
-    assert change.breaking
-    assert change.where.endswith("$.tags[]")
+def move_parameters(document: Any) -> None:
+    document["paths"][PATH]["parameters"] = get(document).pop("parameters")
 
 
-def test_descriptions_and_examples_do_not_count() -> None:
+def rename_scheme(document: Any) -> None:
+    schemes = document["components"]["securitySchemes"]
+    schemes["Secret"] = schemes["SecretKey"]
+    get(document)["security"][0] = {"Secret": []}
+
+
+def inline_answers(document: Any) -> None:
+    for status, response in get(document)["responses"].items():
+        name = response.get("$ref", "").rpartition("/")[2]
+        if name:
+            get(document)["responses"][status] = component(document, "responses", name)
+
+
+def behind_a_reference(document: Any) -> None:
+    document["components"]["pathItems"] = {"One": document["paths"][PATH]}
+    document["paths"][PATH] = {"$ref": "#/components/pathItems/One"}
+
+
+NOTHING: dict[str, Callable[[Any], object]] = {
+    "notes": lambda d: (
+        schema(d, "Operation").update(description="Otherwise put.", example={}),
+        get(d).update(summary="S", description="D"),
+        d["info"].update(version="2", title="T"),
+    ),
+    "a title that names nothing": lambda d: schema(d, "Operation")["properties"]["kind"].update(
+        title="Kind"
+    ),
+    "order": lambda d: (
+        get(d)["parameters"].reverse(),
+        get(d)["security"].reverse(),
+        schema(d, "Operation")["required"].reverse(),
+    ),
+    "security of the document": move_security,
+    "parameters of the path": move_parameters,
+    "answers in place": inline_answers,
+    "a path item behind a reference": behind_a_reference,
+    "numbers as statuses": lambda d: get(d).update(
+        responses={int(status): answer for status, answer in get(d)["responses"].items()}
+    ),
+    "a header in another case": lambda d: component(d, "responses", "TooManyRequests").update(
+        headers={"retry-after": {"$ref": "#/components/headers/RetryAfter"}}
+    ),
+}
+
+
+@pytest.mark.parametrize("edit", NOTHING.values(), ids=NOTHING)
+def test_what_no_caller_can_see_is_nothing(edit: Callable[[Any], object]) -> None:
+    assert changes(edit) == []
+    assert changes(edit, backwards=True) == []
+
+
+def test_a_component_that_nothing_used_is_told() -> None:
     def edit(document: Any) -> None:
-        schema(document, "Operation").update(description="Otherwise put.", title="Job")
-        schema(document, "Operation")["properties"]["kind"].update(example="other")
+        document["components"]["schemas"]["Text"] = {"type": "string"}
 
     assert changes(edit) == []
+    assert changes(edit, backwards=True) == [(False, "schema Text", "removed; nothing used it")]
 
 
-def test_a_loosened_and_a_tightened_bound_are_both_told() -> None:
-    def edit(document: Any) -> None:
-        schema(document, "Operation")["properties"]["createDate"].update(minimum=-1)
+def test_a_scheme_of_another_name_opens_as_before() -> None:
+    assert not broken(changes(rename_scheme))
 
-    assert changes(edit)[0].what == "minimum changed from 0 to -1"
-    assert changes(edit, backwards=True)[0].what == "minimum changed from -1 to 0"
+
+def test_an_operation_whose_announced_day_has_come_may_go() -> None:
+    def ending(day: str, **extra: Any) -> Any:
+        document = copy.deepcopy(DOCUMENT)
+        add(get(document), **{"x-sunset": day}, **extra)
+        return document
+
+    gone = copy.deepcopy(DOCUMENT)
+    drop(gone["paths"], PATH)
+    assert not broken(compare(ending("2001-02-03", deprecated=True), gone))
+    assert broken(compare(ending("2001-02-03"), gone))
+    assert broken(compare(ending("9999-01-01", deprecated=True), gone))
+
+
+def with_order(place: str = "query", **extra: Any) -> Any:
+    document = copy.deepcopy(DOCUMENT)
+    get(document)["parameters"].append({**ORDER, "required": False, "in": place, **extra})
+    return document
+
+
+LIST = {"type": "array", "items": {"type": "string"}}
+PARAMETERS: dict[str, tuple[Any, Any, str, bool]] = {
+    "required": (with_order(), with_order(required=True), "became required", True),
+    "optional": (with_order(required=True), with_order(), "became optional", False),
+    "moved": (with_order(), with_order("header"), "moved to header", True),
+    "written otherwise": (
+        with_order(schema=LIST),
+        with_order(schema=LIST, explode=False),
+        "style and explode changed from ('form', True) to ('form', False)",
+        True,
+    ),
+    "one value, written alike": (
+        with_order(),
+        with_order(explode=False),
+        "style and explode changed from ('form', True) to ('form', False)",
+        False,
+    ),
+    "no default": (
+        with_order(schema={"type": "string", "default": "up"}),
+        with_order(),
+        "default changed from 'up' to none: a call without it means something else",
+        True,
+    ),
+    "deprecated": (with_order(), with_order(deprecated=True), "deprecated added", False),
+    "in content": (
+        with_order(content={"application/json": {"schema": {"type": "string"}}}),
+        with_order(content={"application/json": {"schema": {"type": "integer"}}}),
+        "type changed from 'string' to 'integer'",
+        True,
+    ),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "words", "breaks"), PARAMETERS.values(), ids=PARAMETERS)
+def test_a_parameter_changes(old: Any, new: Any, words: str, breaks: bool) -> None:
+    found = compare(old, new)
+    assert words in {change.what for change in found}
+    assert broken(found) == breaks
+
+
+def test_a_header_parameter_in_another_case_is_the_same() -> None:
+    assert compare(with_order("header"), with_order("header", name="ORDER")) == []
+    # These are not parameters, says OpenAPI.
+    assert compare(DOCUMENT, with_order("header", name="Authorization", required=True)) == []
+
+
+def test_a_path_parameter_may_be_renamed() -> None:
+    new = copy.deepcopy(DOCUMENT)
+    new["paths"] = {PATH.replace("{op_id}", "{id}"): new["paths"][PATH]}
+    component(new, "parameters", "OpId")["name"] = "id"
+    found = compare(DOCUMENT, new)
+    assert [change.what for change in found] == [
+        "path written as /projects/{project_id}/operations/{id}"
+    ]
+    assert not broken(found)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "breaks"),
+    [
+        ([], [{"SecretKey": []}], True),
+        ([{}], [{"SecretKey": []}], True),
+        ([{"SecretKey": []}, {}], [{"SecretKey": []}], True),
+        ([{"SecretKey": []}], [], False),
+        ([{"SecretKey": []}], [{"SecretKey": []}, {}], False),
+        ([{"SecretKey": [], "MutualTLS": []}], [{"SecretKey": []}], False),
+        ([{"MutualTLS": ["a"]}], [{"MutualTLS": ["a", "b"]}], False),
+    ],
+)
+def test_who_could_get_in_still_can(old: Any, new: Any, breaks: bool) -> None:
+    documents = [copy.deepcopy(DOCUMENT) for _ in range(2)]
+    for document, security in zip(documents, (old, new), strict=True):
+        get(document)["security"] = security
+    found = compare(*documents)
+    assert found
+    assert broken(found) == breaks
+
+
+def posting(request: Any) -> Any:
+    document = copy.deepcopy(DOCUMENT)
+    get(document)["requestBody"] = request
+    return document
+
+
+def test_bodies() -> None:
+    one_of = {"oneOf": [{"type": "string"}, {"type": "integer"}]}
+    union = {"content": {"application/json": {"schema": one_of}}}
+    csv = {"content": {**body()["content"], "text/csv": {}}}
+    assert broken(compare(posting(body()), DOCUMENT))
+    assert broken(compare(posting(body()), posting(body(required=True))))
+    assert not broken(compare(posting(body(required=True)), posting(body())))
+    assert broken(compare(posting(csv), posting(body())))
+    assert not broken(compare(posting(body()), posting(csv)))
+    assert broken(compare(posting(body()), posting(union)))
+
+
+def test_a_status_may_hide_in_a_range() -> None:
+    ranged = copy.deepcopy(DOCUMENT)
+    answers = get(ranged)["responses"]
+    answers["2XX"] = answers.pop("200")
+    assert not broken(compare(DOCUMENT, ranged))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[1, 2]", "a mapping is expected"),
+        ("paths: {}", "not an OpenAPI 3 document"),
+        ("swagger: '2.0'", "not an OpenAPI 3 document"),
+        ("a: [", "flow"),
+    ],
+)
+def test_what_is_no_document_is_not_compared(text: str, words: str) -> None:
+    with pytest.raises(CannotTellError, match=words):
+        load(text, "the document")
+
+
+def test_a_place_that_cannot_be_read_is_named() -> None:
+    with pytest.raises(CannotTellError, match=r"GET /projects.* -> 200: .*Gone: nothing is there"):
+        changes(lambda d: get(d)["responses"].update({"200": {"$ref": "#/components/Gone"}}))
 
 
 def run(base: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -201,9 +490,8 @@ def run(base: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_command_compares_with_a_revision(tmp_path: Path) -> None:
-    (tmp_path / "openapi").mkdir()
-    for name in ("operations.yaml", "diff_contract.py"):
-        (tmp_path / "openapi" / name).write_bytes((ROOT / "openapi" / name).read_bytes())
+    copied = shutil.ignore_patterns("node_modules", "__pycache__")
+    shutil.copytree(ROOT / "openapi", tmp_path / "openapi", ignore=copied)
     identity = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
     for command in (["init", "-q"], ["add", "."], [*identity, "commit", "-qm", "One"]):
         subprocess.run(["git", *command], cwd=tmp_path, check=True)
@@ -220,4 +508,23 @@ def test_the_command_compares_with_a_revision(tmp_path: Path) -> None:
 
     unknown = run("no-such-revision", tmp_path)
     assert unknown.returncode == 2
-    assert "no operations.yaml at 'no-such-revision'" in unknown.stderr
+    said = "cannot tell: no-such-revision: git has no operations.yaml at this revision\n"
+    assert unknown.stdout == said
+
+
+def test_the_command_compares_two_files(tmp_path: Path) -> None:
+    script = ROOT / "openapi/diff_contract.py"
+    old, new, bad = (tmp_path / name for name in ("old.yaml", "new.json", "bad.yaml"))
+    old.write_text(yaml.safe_dump(DOCUMENT))
+    new.write_text(json.dumps({**DOCUMENT, "paths": {}}))
+    bad.write_text("[]")
+
+    def code(*arguments: str | Path) -> int:
+        command = [sys.executable, script, *arguments]
+        return subprocess.run(command, capture_output=True, check=False).returncode
+
+    assert code("--old", old, "--new", old) == 0
+    assert code("--old", old, "--new", new) == 1
+    assert code("--old", old, "--new", bad) == 2
+    assert code("--old", old, "--new", tmp_path / "none.yaml") == 2
+    assert code("--old", old) == 2

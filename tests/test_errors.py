@@ -15,13 +15,12 @@ from nexus_operations import (
     OperationFailedError,
     TooManyRequestsError,
 )
-from nexus_operations._errors import error_type
+from nexus_operations._core.errors import error_type
 
 from tests.test_reference_page import BODY
 
-ERRORS = [
-    getattr(nexus_operations, name) for name in nexus_operations.__all__ if name.endswith("Error")
-]
+PUBLIC = [getattr(nexus_operations, name) for name in nexus_operations.__all__]
+ERRORS = [each for each in PUBLIC if isinstance(each, type) and each.__name__.endswith("Error")]
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)

@@ -23,7 +23,6 @@ from nexus_operations import (
     OperationFailedError,
     Outcome,
     WaitErrorGroup,
-    _transport,
 )
 from nexus_operations.simulator import Life, Simulator, Trouble
 from nexus_operations.testing import VirtualClock, VirtualTransport
@@ -320,13 +319,6 @@ def leftovers() -> list[str]:
     return [t.name for t in threading.enumerate() if t.name == "nexus-operations-fleet"]
 
 
-@pytest.fixture(params=["fast", "stock"])
-def _either_transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if request.param == "stock":
-        monkeypatch.setattr(_transport, "_fast_client", lambda: None)
-
-
-@pytest.mark.usefixtures("_either_transport")
 class TestOverASocket:
     def test_a_hundred_at_once(self, nexus_simulator: Simulator) -> None:
         given = [nexus_simulator.start(Life(duration=0.3)) for _ in range(100)]

@@ -15,8 +15,8 @@ import nexus_operations_api
 import pytest
 import yaml
 from nexus_operations import TERMINAL_STATUSES, Operation
-from nexus_operations._arguments import DEFAULT_ENDPOINT, ENDPOINT_VARIABLE, KNOWN_STATUSES
-from nexus_operations._errors import BY_STATUS
+from nexus_operations._core.checks import DEFAULT_ENDPOINT, ENDPOINT_VARIABLE, KNOWN_STATUSES
+from nexus_operations._core.errors import BY_STATUS
 from openapi_spec_validator import validate
 
 ROOT = Path(__file__).parent.parent

@@ -148,7 +148,7 @@ class TestTerminal:
     def test_without_rich_it_says_what_to_install(
         self, nexus: Driver, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.delitem(sys.modules, "nexus_operations._board", raising=False)
+        monkeypatch.delitem(sys.modules, "nexus_operations._show.board", raising=False)
         monkeypatch.setitem(sys.modules, "rich.console", None)
         with pytest.raises(ModuleNotFoundError, match=r"install nexus-operations\[progress\]"):
             nexus.wait("op_1", progress=True)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from nexus_operations import Adaptive, Fixed, History, Schedule
-from nexus_operations._polling import JITTER, Policy, Poll, Poller
-from nexus_operations._schedule import NEAR, Change, predict_end
+from nexus_operations._core.poller import JITTER, Policy, Poll, Poller
+from nexus_operations._core.schedule import NEAR, Change, predict_end
 from nexus_operations.simulator import Life
 
 from benchmarks.schedule import our_policy, snapshot, wait_as_we_do, workload

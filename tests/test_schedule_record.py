@@ -10,7 +10,7 @@ import math
 
 import pytest
 from nexus_operations import Adaptive, Change, Fixed, History
-from nexus_operations._schedule import predict_end
+from nexus_operations._core.schedule import predict_end
 
 Found = tuple[float, int, int, bool]
 Case = tuple[float, list[Found], Adaptive, float]

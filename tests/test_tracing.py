@@ -101,14 +101,9 @@ def test_requests_are_below_their_wait(
     kind: str,
     nexus_simulator: Simulator,
     spans: InMemorySpanExporter,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     import threading
 
-    from nexus_operations import _transport
-
-    # The stock transport: aiohttp's requests are traced by aiohttp's own instrumentation.
-    monkeypatch.setattr(_transport, "_fast_client", lambda: None)
     op_id = nexus_simulator.start(Life(duration=0.2))
     nexus_simulator.trouble(Trouble(kind="overview", overview="Running"), op_id=op_id)
     options: dict[str, Any] = {"schedule": Fixed(0.1)}

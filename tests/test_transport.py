@@ -28,8 +28,8 @@ from nexus_operations import (
     Operation,
     RequestTimeoutError,
     UnexpectedStatusError,
-    _transport,
 )
+from nexus_operations._http import transports as _transport
 from nexus_operations.simulator import Life, Simulator, Trouble
 
 from tests.conftest import PROJECT, SECRET
@@ -58,10 +58,8 @@ class Caller:
         return asyncio.run(run())
 
 
-@pytest.fixture(params=["sync", "async", "async-fast"])
-def call(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Caller:
-    if request.param == "async":
-        monkeypatch.setattr(_transport, "_fast_client", lambda: None)
+@pytest.fixture(params=["sync", "async"])
+def call(request: pytest.FixtureRequest) -> Caller:
     return Caller(request.param)
 
 
@@ -361,8 +359,9 @@ class TestSecret:
     def test_clients_keep_it_to_themselves(self, client: Any) -> None:
         operations = client.get_project(PROJECT).operations
         transport = client._transport
-        shown = [client, operations, client.get_project(PROJECT), transport, transport._client]
-        shown += [transport._http, transport._http.headers, client._settings.__dict__]
+        shown = [client, operations, client.get_project(PROJECT), transport]
+        shown += [vars(transport), vars(transport._exchange), client._settings.__dict__]
+        shown += [vars(transport._exchange.errors)]
         assert SECRET not in repr(shown)
         for value in (client, client._settings, operations):
             with pytest.raises(TypeError):

@@ -2,53 +2,63 @@
 
 from __future__ import annotations
 
+import functools
+import ssl
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
-
-from . import _arguments as arguments
 from ._clock import Clock, SystemClock
-from ._operations import AsyncOperations, Context, Operations
-from ._pacing import Pacer
-from ._transport import AsyncTransport, Secret, Settings, Transport
+from ._core import checks
+from ._core.limiter import RateLimiter, Slots
+from ._http.exchange import Contact, Secret, Settings
+from ._http.transports import AsyncTransport, Transport, default_concurrency
+from ._operations import AsyncOperations, Operations
+from ._wait import Shared
+
+if TYPE_CHECKING:
+    import httpx
 
 
 class _ClientBase:
-    """The constructor's checks, shared by both clients."""
+    """The one constructor of both clients; its arguments are described by `Client`."""
 
     def __init__(
         self,
-        secret_key: str | None,
-        mtls_certificate_file_path: str | Path | None,
-        mtls_private_key_file_path: str | Path | None,
-        endpoint: str | None,
-        request_timeout: float,
-        max_concurrency: int | None,
-        max_rate: float | None,
-        transport: httpx.BaseTransport | httpx.AsyncBaseTransport | None,
-        clock: Clock | None,
+        secret_key: str | None = None,
+        mtls_certificate_file_path: str | Path | None = None,
+        mtls_private_key_file_path: str | Path | None = None,
+        endpoint: str | None = None,
+        *,
+        request_timeout: float | timedelta = 30.0,
+        max_concurrency: int | None = None,
+        max_rate: float | None = None,
+        verify: str | Path | ssl.SSLContext | None = None,
+        transport: httpx.BaseTransport | httpx.AsyncBaseTransport | None = None,
+        clock: Clock | None = None,
     ) -> None:
-        secret = arguments.secret(secret_key)
-        certificate = arguments.certificate(mtls_certificate_file_path, mtls_private_key_file_path)
-        if secret is None and certificate is None:
-            raise ValueError(
-                "secret_key must be given where there is no client certificate, not None"
-            )
-        settings = Settings(
-            endpoint=arguments.endpoint(endpoint),
+        certificate = checks.certificate(mtls_certificate_file_path, mtls_private_key_file_path)
+        secret = checks.secret(secret_key, required=certificate is None)
+        contact = Contact()
+        self._settings = Settings(
+            endpoint=checks.endpoint(endpoint),
             secret=None if secret is None else Secret(secret),
             certificate=certificate,
+            verify=verify,
+            contact=contact,
         )
-        self._settings = settings
-        self._context = Context(
+        bound = checks.optional_positive_int("max_concurrency", max_concurrency)
+        slots = Slots(default_concurrency(transport) if bound is None else bound)
+        self._shared = Shared(
             clock=SystemClock() if clock is None else clock,
-            pacer=Pacer(arguments.rate("max_rate", max_rate)),
-            request_timeout=arguments.seconds("request_timeout", request_timeout, positive=True),
-            max_concurrency=arguments.polls("max_concurrency", max_concurrency),
-            connect=lambda: AsyncTransport(settings, transport),
+            limiter=RateLimiter(checks.rate("max_rate", max_rate)),
+            slots=slots,
+            thread_slots=None if bound is None else slots,
+            contact=contact,
+            request_timeout=checks.seconds("request_timeout", request_timeout, positive=True),
         )
+        self._given_transport: Any = transport
 
     @property
     def endpoint(self) -> str:
@@ -68,55 +78,46 @@ class Client(_ClientBase):
     """A client of the service; safe to share between threads.
 
     Args:
-        secret_key: The secret key. It is sent to `endpoint` alone, and never shown.
+        secret_key: The secret key, by default the environment variable `NEXUS_SECRET`. It is sent
+            to `endpoint` alone, and never shown.
         mtls_certificate_file_path: A client certificate (PEM), used with or instead of the secret.
-        mtls_private_key_file_path: The private key of that certificate (PEM).
+        mtls_private_key_file_path: The private key of that certificate (PEM), not encrypted.
         endpoint: The base URL; by default the environment variable `DATATURE_API_BASE_URL`, else
             `https://api.datature.io`.
-        request_timeout: Seconds that one request may take.
-        max_concurrency: Requests of a call for many operations in flight; by default 64 with the
-            extra `fast`, else 8.
+        request_timeout: Seconds (or a `timedelta`) that one request may take in total.
+        max_concurrency: Requests in flight, over all the client's calls. By default those of an
+            event loop are bounded, to 64 with the extra `fast`, else to 8, and those of the
+            caller's own threads are not.
         max_rate: Requests per second, over all the client's calls; `None` for no bound.
-        transport: An `httpx.BaseTransport` to send requests with, for tests.
+        verify: Whose certificates are trusted: a PEM file, or an `ssl.SSLContext`; by default
+            those of certifi and of `SSL_CERT_FILE` or `SSL_CERT_DIR`.
+        transport: An httpx transport to send requests with, for tests.
         clock: Where time and sleep come from, for tests.
 
     Raises:
-        ValueError, TypeError: For a bad argument.
+        ValueError, TypeError: For a bad argument or environment variable.
     """
 
-    def __init__(
-        self,
-        secret_key: str | None = None,
-        mtls_certificate_file_path: str | Path | None = None,
-        mtls_private_key_file_path: str | Path | None = None,
-        endpoint: str | None = None,
-        *,
-        request_timeout: float = 30.0,
-        max_concurrency: int | None = None,
-        max_rate: float | None = None,
-        transport: httpx.BaseTransport | None = None,
-        clock: Clock | None = None,
-    ) -> None:
-        super().__init__(
-            secret_key,
-            mtls_certificate_file_path,
-            mtls_private_key_file_path,
-            endpoint,
-            request_timeout,
-            max_concurrency,
-            max_rate,
-            transport,
-            clock,
-        )
-        self._transport = Transport(self._settings, transport)
+    @functools.cached_property
+    def _transport(self) -> Transport:
+        return Transport(self._settings, self._given_transport)
 
-    def get_project(self, project_id: str) -> Project:
-        """Return a project by its id, with or without the prefix `proj_`; no request is made."""
-        checked = arguments.project_identifier(project_id)
-        return Project(checked, Operations(self._transport, checked, self._context))
+    def _connect(self) -> AsyncTransport:
+        """Return an awaited transport, for the event loop of a call for many."""
+        return AsyncTransport(self._settings, self._given_transport)
+
+    def get_project(self, project_id: str | None = None) -> Project:
+        """Return a project by its id, with or without the prefix `proj_`; no request is made.
+
+        Args:
+            project_id: The id, by default the environment variable `NEXUS_PROJECT`.
+        """
+        checked = checks.project_identifier(project_id)
+        return Project(checked, Operations(checked, self._shared, self._transport, self._connect))
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; waits that go on end with a `ValueError`."""
+        self._shared.closing.set()
         self._transport.close()
 
     def __enter__(self) -> Client:
@@ -132,46 +133,24 @@ class Client(_ClientBase):
 
 
 class AsyncClient(_ClientBase):
-    """The same as `Client`, awaited; for use within one event loop.
+    """The same as `Client`, awaited; its arguments are described there."""
 
-    Args:
-        transport: An `httpx.AsyncBaseTransport` to send requests with, for tests.
-        (The others are those of `Client`.)
-    """
+    @functools.cached_property
+    def _transport(self) -> AsyncTransport:
+        return AsyncTransport(self._settings, self._given_transport)
 
-    def __init__(
-        self,
-        secret_key: str | None = None,
-        mtls_certificate_file_path: str | Path | None = None,
-        mtls_private_key_file_path: str | Path | None = None,
-        endpoint: str | None = None,
-        *,
-        request_timeout: float = 30.0,
-        max_concurrency: int | None = None,
-        max_rate: float | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
-        clock: Clock | None = None,
-    ) -> None:
-        super().__init__(
-            secret_key,
-            mtls_certificate_file_path,
-            mtls_private_key_file_path,
-            endpoint,
-            request_timeout,
-            max_concurrency,
-            max_rate,
-            transport,
-            clock,
-        )
-        self._transport = AsyncTransport(self._settings, transport)
+    def get_project(self, project_id: str | None = None) -> AsyncProject:
+        """Return a project by its id, with or without the prefix `proj_`; no request is made.
 
-    def get_project(self, project_id: str) -> AsyncProject:
-        """Return a project by its id, with or without the prefix `proj_`; no request is made."""
-        checked = arguments.project_identifier(project_id)
-        return AsyncProject(checked, AsyncOperations(self._transport, checked, self._context))
+        Args:
+            project_id: The id, by default the environment variable `NEXUS_PROJECT`.
+        """
+        checked = checks.project_identifier(project_id)
+        return AsyncProject(checked, AsyncOperations(checked, self._shared, self._transport))
 
     async def aclose(self) -> None:
-        """Close the connections."""
+        """Close the connections; waits that go on end with a `ValueError`."""
+        self._shared.closing.set()
         await self._transport.aclose()
 
     async def __aenter__(self) -> AsyncClient:
@@ -198,8 +177,13 @@ class Project:
         self.id = project_id
         self.operations = operations
 
+    @property
+    def project_id(self) -> str:
+        """The id, under the name that the vendor's SDK gives it."""
+        return self.id
+
     def __repr__(self) -> str:
-        return f"Project(id={self.id!r})"
+        return f"{type(self).__name__}(id={self.id!r})"
 
 
 class AsyncProject:
@@ -214,5 +198,10 @@ class AsyncProject:
         self.id = project_id
         self.operations = operations
 
+    @property
+    def project_id(self) -> str:
+        """The id, under the name that the vendor's SDK gives it."""
+        return self.id
+
     def __repr__(self) -> str:
-        return f"AsyncProject(id={self.id!r})"
+        return f"{type(self).__name__}(id={self.id!r})"

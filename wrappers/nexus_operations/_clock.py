@@ -1,13 +1,25 @@
-"""Time and sleep, taken from outside the polling core so that tests can run in virtual time."""
+"""Time and sleep, taken from outside the core so that tests can run in virtual time."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-if TYPE_CHECKING:
-    import threading
+LONGEST_SLEEP = 86400.0
+"""Seconds of one call of the system's sleep: centuries overflow its clock."""
+
+
+class StopEvent(Protocol):
+    """What ends a sleep; a `threading.Event` is one."""
+
+    def is_set(self) -> bool:
+        """Whether the sleep is to end."""
+        ...
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Block until it is set, at most `timeout` seconds; return whether it is."""
+        ...
 
 
 class Clock(Protocol):
@@ -18,10 +30,10 @@ class Clock(Protocol):
         ...
 
     def time(self) -> float:
-        """Return seconds since the Unix epoch; used only to guess an operation's age."""
+        """Return seconds since the Unix epoch: the fallback where a response has no `Date`."""
         ...
 
-    def sleep(self, seconds: float, abort_event: threading.Event | None = None) -> bool:
+    def sleep(self, seconds: float, abort_event: StopEvent | None = None) -> bool:
         """Sleep; return False as soon as the event is set, else True at the end."""
         ...
 
@@ -41,21 +53,27 @@ class SystemClock:
         """Return `time.time()`."""
         return time.time()
 
-    def sleep(self, seconds: float, abort_event: threading.Event | None = None) -> bool:
+    def sleep(self, seconds: float, abort_event: StopEvent | None = None) -> bool:
         """Sleep; return False as soon as the event is set, else True at the end."""
-        if abort_event is not None:
-            return not abort_event.wait(seconds)
-        time.sleep(seconds)
-        return True
+        end = time.monotonic() + seconds
+        while True:
+            part = min(max(end - time.monotonic(), 0.0), LONGEST_SLEEP)
+            if abort_event is None:
+                time.sleep(part)
+            elif abort_event.wait(part):
+                return False
+            if part < LONGEST_SLEEP:
+                return True
 
     async def async_sleep(self, seconds: float | None, wake: asyncio.Event | None = None) -> None:
         """Sleep without blocking the event loop, until `wake` is set; `None` is until then only."""
         if wake is None:
-            await asyncio.sleep(seconds or 0.0)
+            await asyncio.sleep(min(seconds or 0.0, LONGEST_SLEEP))
         elif seconds is None:
             await wake.wait()
         else:
-            timer = asyncio.get_running_loop().call_later(seconds, wake.set)
+            loop = asyncio.get_running_loop()
+            timer = loop.call_later(min(seconds, LONGEST_SLEEP), wake.set)
             try:
                 await wake.wait()
             finally:

@@ -1,4 +1,4 @@
-"""Many waits in one process: which operation is polled next, without I/O.
+"""Many waits in one process: which operation is polled next, and what each ended in. No I/O.
 
 A waiting operation is a small record in a heap, ordered by when its poll is due: under a bound on
 requests the one that is most overdue comes first, so waits degrade evenly.
@@ -7,22 +7,22 @@ requests the one that is most overdue comes first, so waits degrade evenly.
 from __future__ import annotations
 
 import heapq
-import sys
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import AsyncIterable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from . import _arguments as arguments
-from ._errors import NexusError
-from ._polling import Policy, Poll, Poller
+from ._core import checks
+from ._core.errors import NexusError
+from .wire import WaitState
 
 if TYPE_CHECKING:
-    from ._models import Operation
+    from ._core.models import Operation
+    from ._core.updates import Listener
+    from ._wait import Call, Wait
 
-if sys.version_info >= (3, 11):
-    from builtins import ExceptionGroup
-else:
-    from exceptiongroup import ExceptionGroup
+NAMED_IN_GROUP = 3
+"""Errors whose text the message of a group repeats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,8 @@ class Outcome:
 
     Attributes:
         op_id: The operation's id.
-        operation: The operation once it has ended; `None` where it was still running at a bound, or
-            where there is an error.
+        operation: The operation once it has ended; `None` if it was still running at a bound, or if
+            there is an error.
         error: What `wait_until_done` would have raised, or `None`.
     """
 
@@ -63,91 +63,199 @@ class WaitErrorGroup(ExceptionGroup[Exception]):
         return group
 
 
-class Wait:
-    """One waiting operation.
+@dataclass(frozen=True, slots=True)
+class Interruption:
+    """How far an interrupted call had come.
 
     Attributes:
-        op_id: Its id.
-        poller: What decides.
-        span: Its OpenTelemetry span, where there is one.
-        due: When its poll is due.
-        since: When that was decided.
+        ended: The outcomes so far, those excepted that an iterator had handed out.
+        pending: The ids of the operations that had not ended, those not yet taken included.
+        states: The same as states, with which another process resumes their waits.
     """
 
-    __slots__ = ("due", "op_id", "poller", "since", "span")
+    ended: list[Outcome]
+    pending: list[str]
+    states: list[WaitState]
 
-    def __init__(self, op_id: str, poller: Poller, now: float) -> None:
-        self.op_id = op_id
-        self.poller = poller
-        self.span: Any = None
-        self.due = now
-        self.since = now
+    @classmethod
+    def from_error(cls, error: BaseException | None) -> Interruption | None:
+        """Return the interruption that an error, or one that it came from, carries."""
+        while error is not None:
+            found = getattr(error, "interruption", None)
+            if isinstance(found, Interruption):
+                return found
+            error = error.__cause__ or error.__context__
+        return None
 
-    def __lt__(self, other: Wait) -> bool:
-        # Of polls due at the same instant (a common deadline), the one that waited longest.
-        return (self.due, self.since) < (other.due, other.since)
+    def attach(self, error: BaseException) -> None:
+        """Let an error carry this, as `interruption`, `ended` and `pending`."""
+        vars(error).update(interruption=self, ended=self.ended, pending=self.pending)
 
 
 class Fleet:
     """Decides which operation to poll next, and keeps what has ended.
 
     Args:
-        policy: The bounds of each wait.
+        op_ids: The ids or states; those of a collection are checked at once.
+        call: What the caller asks for.
+        begin: Begins the wait for one of them, with a listener.
+        keep: Whether outcomes are kept, for a result in the order given.
+
+    Attributes:
+        listener: Called after each poll, or `None`; set before the first.
+        source: The iterable of ids that is still to be read, or `None`.
+        untaken: Ids that were read and are not waited for yet.
+        total: Number of distinct operations, if known in advance.
+        failure: What ends the whole call, or `None`.
     """
 
-    def __init__(self, policy: Policy) -> None:
-        self._policy = policy
-        self._waiting: list[Wait] = []
-        self.outcomes: dict[str, Outcome | None] = {}
-        self.ended = 0
+    def __init__(
+        self,
+        op_ids: Iterable[str | WaitState] | AsyncIterable[str | WaitState],
+        call: Call,
+        begin: Callable[[str | WaitState, Listener | None], Wait],
+        *,
+        keep: bool,
+    ) -> None:
+        source, is_collection = checks.operation_identifiers("op_ids", op_ids)
+        self.source = None if is_collection else source
+        self.untaken: deque[str | WaitState | Outcome] = deque()
+        self.total: int | None = None
+        if is_collection:
+            op_ids = [_checked(op_id) for op_id in source]
+            self.untaken.extend(op_ids)
+            self.total = len(set(map(_id_of, op_ids)))
+        self.failure: BaseException | None = None
+        self.listener: Listener | None = None
+        self._call = call
+        self._begin = begin
+        self._keep = keep or is_collection or call.on_error == "group"
+        self._due: list[Wait] = []
+        self._running: dict[str, Wait] = {}
+        self._outcomes: dict[str, Outcome | None] = {}
+        self._order: list[str | Outcome] = []
+        self._ended = 0
 
     @property
-    def waiting(self) -> Iterable[Wait]:
-        """The waits whose next poll has not begun, in no order."""
-        return self._waiting
+    def running(self) -> Iterable[Wait]:
+        """The waits that have not ended."""
+        return self._running.values()
 
     @property
-    def running(self) -> int:
-        """How many operations have not ended."""
-        return len(self.outcomes) - self.ended
+    def has_room(self) -> bool:
+        """Whether another operation may be waited for."""
+        return len(self._running) < self._call.max_waiting
 
-    def add(self, op_id: object, now: float) -> Outcome | None:
-        """Wait for one more operation; return its outcome if the id cannot be one.
+    def read(self, op_id: object) -> None:
+        """Take in an id of the source; one that cannot be an id is an outcome of its own."""
+        try:
+            self.untaken.append(_checked(op_id))
+        except (TypeError, ValueError) as error:
+            shown = op_id if isinstance(op_id, str) else checks.show(op_id)
+            self.untaken.append(Outcome(shown, None, error))
+
+    def take(self, count: int) -> list[Outcome]:
+        """Begin to wait for ids that were read; return the outcomes of those that can be none.
 
         An id that is known already is not polled twice.
         """
-        try:
-            checked = arguments.identifier("op_ids", op_id)
-        except (TypeError, ValueError) as error:
-            outcome = Outcome(str(op_id), None, error)
-            return None if self.outcomes.get(outcome.op_id) else self.end(outcome)
-        if checked not in self.outcomes:
-            self.outcomes[checked] = None
-            heapq.heappush(self._waiting, Wait(checked, Poller(self._policy, now), now))
-        return None
+        ended: list[Outcome] = []
+        while self.untaken and count and self.has_room:
+            count -= 1
+            op_id = self.untaken.popleft()
+            if isinstance(op_id, Outcome):
+                self._remember(op_id)
+                ended.append(self._count(op_id))
+                continue
+            key = _id_of(op_id)
+            self._remember(key)
+            if key not in self._outcomes:
+                self._outcomes[key] = None
+                self._running[key] = wait = self._begin(op_id, self.listener)
+                heapq.heappush(self._due, wait)
+        return ended
 
-    def seconds_to_next(self, now: float) -> float | None:
-        """Return the seconds until a poll is due, 0 or less if one is; `None` without any."""
-        return self._waiting[0].due - now if self._waiting else None
+    def _remember(self, given: str | Outcome) -> None:
+        if self._keep:
+            self._order.append(given)
 
-    def next(self) -> Wait:
+    def next_due(self) -> float | None:
+        """Return the instant at which a poll is due, `None` without any."""
+        return self._due[0].due if self._due else None
+
+    def pop(self) -> Wait:
         """Return the wait whose poll is most overdue; the caller gives it back when polled."""
-        return heapq.heappop(self._waiting)
+        return heapq.heappop(self._due)
 
-    def give_back(self, wait: Wait, now: float) -> Outcome | None:
+    def give_back(self, wait: Wait) -> Outcome | None:
         """Take back a wait that was polled; return its outcome if that ended it."""
-        step = wait.poller.step
-        if isinstance(step, Poll):
-            wait.due, wait.since = now + step.delay, now
-            heapq.heappush(self._waiting, wait)
+        if wait.pending:
+            heapq.heappush(self._due, wait)
             return None
         try:
-            return self.end(Outcome(wait.op_id, wait.poller.result()))
+            outcome = Outcome(wait.op_id, wait.poller.result())
         except NexusError as error:
-            return self.end(Outcome(wait.op_id, None, error))
+            outcome = Outcome(wait.op_id, None, error)
+        return self._end(wait, outcome)
 
-    def end(self, outcome: Outcome) -> Outcome:
-        """Keep an outcome."""
-        self.outcomes[outcome.op_id] = outcome
-        self.ended += 1
+    def abandon(self) -> None:
+        """End every wait without another poll, and those of the ids that were read."""
+        for wait in list(self._running.values()):
+            wait.poller.stop()
+            self._end(wait, Outcome(wait.op_id))
+        self._due.clear()
+        while self.untaken:
+            op_id = self.untaken.popleft()
+            self._remember(op_id if isinstance(op_id, Outcome) else _id_of(op_id))
+
+    def _end(self, wait: Wait, outcome: Outcome) -> Outcome:
+        wait.close()
+        del self._running[wait.op_id]
+        if self._keep:
+            self._outcomes[wait.op_id] = outcome
+        return self._count(outcome)
+
+    def _count(self, outcome: Outcome) -> Outcome:
+        self._ended += 1
+        if outcome.error is not None and self._call.on_error == "first" and self.failure is None:
+            self.failure = outcome.error
         return outcome
+
+    def interruption(self) -> Interruption:
+        """Return how far the call has come."""
+        ended = [outcome for outcome in self._outcomes.values() if outcome is not None]
+        ended += [given for given in self._order if isinstance(given, Outcome)]
+        states = [wait.state for wait in self._running.values()]
+        known = set(self._outcomes)
+        for op_id in self.untaken:
+            if isinstance(op_id, Outcome):
+                ended.append(op_id)
+            elif _id_of(op_id) not in known:
+                known.add(_id_of(op_id))
+                states.append(self._begin(op_id, self.listener).state)
+        return Interruption(ended, [state.op_id for state in states], states)
+
+    def results(self) -> list[Operation | Exception | None]:
+        """Return what each id given ended in, in their order; raise the errors as a group."""
+        in_order = [
+            given if isinstance(given, Outcome) else self._outcomes.get(given) or Outcome(given)
+            for given in self._order
+        ]
+        failed = list({id(o): o for o in in_order if o.error is not None}.values())
+        if failed and self._call.on_error == "group":
+            lines = [f"{len(failed)} of {self._ended} operations"]
+            lines += [f"{o.op_id}: {o.error}" for o in failed[:NAMED_IN_GROUP]]
+            if len(failed) > NAMED_IN_GROUP:
+                lines.append(f"and {len(failed) - NAMED_IN_GROUP} more")
+            group = WaitErrorGroup("; ".join(lines), [o.error for o in failed if o.error])
+            group.outcomes = in_order
+            raise group
+        return [o.operation if o.error is None else o.error for o in in_order]
+
+
+def _checked(op_id: object) -> str | WaitState:
+    return op_id if isinstance(op_id, WaitState) else checks.operation_identifier("op_ids", op_id)
+
+
+def _id_of(op_id: str | WaitState) -> str:
+    return op_id.op_id if isinstance(op_id, WaitState) else op_id

@@ -1,173 +1,95 @@
-"""`project.operations`: retrieve, wait and watch, one or many, sync and async.
+"""`project.operations`: retrieve, wait and watch, one or many, sync and awaited.
 
-All of it is shells around `_polling.Poller`: they sleep and fetch as it says, and decide nothing.
+Signatures and their meaning; the waiting is in `_loops`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import contextvars
-import logging
+import math
 import threading
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import TYPE_CHECKING
-
-from . import _arguments as arguments
-from . import _tracing as tracing
-from ._clock import Clock
-from ._errors import NexusError, TooManyRequestsError
-from ._fleet import Outcome, Wait
-from ._gather import (
-    Job,
-    OnError,
-    Runner,
-    Thread,
-    as_completed,
-    as_completed_in_thread,
-    wait_all,
-    wait_all_in_thread,
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
 )
-from ._pacing import Pacer
-from ._polling import LONGEST_RETRY_AFTER, Policy, Poll, Poller
-from ._progress import Notify, checked, told, update_of
-from ._schedule import Adaptive, Schedule
-from ._transport import AsyncTransport, Transport
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
+
+from . import _loops
+from ._core import checks
+from ._core.schedule import Schedule
+from ._core.updates import Listener
+from ._fleet import Fleet, Outcome
+from ._show.progress import told
+from ._wait import Call, Shared, Stop, Wait
+from .wire import WaitState
 
 if TYPE_CHECKING:
-    from ._models import Operation
+    from ._core.models import Operation
+    from ._http.transports import AsyncTransport, Transport
 
-logger = logging.getLogger("nexus_operations")
-
-IN_FLIGHT_CHECK = 0.02
-"""Seconds between two looks at `abort_event` while a request is under way."""
-
-
-class _Stopped(Exception):
-    """The caller's event was set while a request was under way."""
-
-
-@dataclass(frozen=True)
-class Context:
-    """What a client's projects share.
-
-    Attributes:
-        clock: Where time and sleep come from.
-        pacer: Grants requests.
-        request_timeout: Seconds that one request may take.
-        max_concurrency: Requests of one fleet in flight; `None`: what the transport is good at.
-        connect: Makes an async transport for a fleet that runs in a thread.
-    """
-
-    clock: Clock
-    pacer: Pacer
-    request_timeout: float
-    max_concurrency: int | None
-    connect: Callable[[], AsyncTransport]
+OnError = Literal["group", "first", "return"]
+"""What an error of one wait does: all are raised together at the end, the first is raised at once,
+or they are returned among the results."""
 
 
 class _Waits:
-    """What the sync and the async operations share: arguments, clock, pacing and logging."""
+    """What the sync and the awaited operations share.
 
-    def __init__(self, project_id: str, context: Context) -> None:
+    Args:
+        project_id: The id of the project.
+        shared: What the client's waits share.
+    """
+
+    def __init__(self, project_id: str, shared: Shared) -> None:
         self._project_id = project_id
-        self._context = context
-        self._clock = context.clock
+        self._shared = shared
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(project_id={self._project_id!r})"
 
-    def _policy(
-        self,
-        timeout: int | None,
-        raise_exception_if: str | Iterable[str] | None,
-        max_wait: float | timedelta | None,
-        max_outage: float | timedelta | None,
-        schedule: Schedule | None,
-    ) -> Policy:
-        """Check the bounds of a wait."""
-        return Policy(
-            max_polls=arguments.polls("timeout", timeout),
-            raise_if=arguments.status_names("raise_exception_if", raise_exception_if),
-            max_wait=arguments.optional_seconds("max_wait", max_wait),
-            max_outage=arguments.optional_seconds("max_outage", max_outage),
-            schedule=Adaptive() if schedule is None else schedule,
-            request_timeout=self._context.request_timeout,
-        )
-
-    def _begin(self, op_id: str, policy: Policy) -> Wait:
+    def _begin(self, op_id: object, call: Call, listener: Listener | None = None) -> Wait:
         """Check the id and begin a wait."""
-        arguments.identifier("op_id", op_id)
-        now = self._clock.monotonic()
-        return Wait(op_id, Poller(policy, now), now)
+        if not isinstance(op_id, WaitState):
+            op_id = checks.operation_identifier("op_id", op_id)
+        return Wait(self._shared, self._project_id, op_id, call.bounds, listener)
 
-    def _turn(self, poller: Poller) -> float:
-        """Return 0 if the request may be made, else the seconds after which to ask again."""
-        now = self._clock.monotonic()
-        pause = self._context.pacer.take(now)
-        return pause if poller.deadline is None else max(min(pause, poller.deadline - now), 0.0)
+    def _retrieval(self, op_id: object) -> Wait:
+        """Check the id and return a wait for one poll."""
+        checked = checks.operation_identifier("op_id", op_id)
+        return Wait(self._shared, self._project_id, checked, _loops.ONCE, None, heeds_pause=False)
 
-    def _received(self, wait: Wait, operation: Operation, notify: Notify | None) -> None:
-        poller, now = wait.poller, self._clock.monotonic()
-        poller.received(operation, now, self._clock.time())
-        if poller.unknown_status is not None:
-            logger.warning("%s: unknown status %r, polling on", operation.id, poller.unknown_status)
-        if logger.isEnabledFor(logging.DEBUG):
-            status = operation.status.overview
-            logger.debug("%s: poll %d: %s; %s", operation.id, poller.polls, status, poller.step)
-        if notify is not None:
-            notify(update_of(wait, now, operation=operation))
+    def _gather(self, op_ids: Any, call: Call, *, keep: bool) -> tuple[Fleet, float]:
+        """Check the ids; return the fleet, and the instant after which it takes no further id."""
+        started = self._shared.clock.monotonic()
 
-    def _failed(self, wait: Wait, error: NexusError, notify: Notify | None) -> None:
-        poller, now = wait.poller, self._clock.monotonic()
-        poller.failed(error, now)
-        if isinstance(error, TooManyRequestsError) and error.retry_after is not None:
-            self._context.pacer.hold(min(error.retry_after, LONGEST_RETRY_AFTER), now)
-        if isinstance(poller.step, Poll):
-            delay = poller.step.delay
-            polls, op_id = poller.polls, wait.op_id
-            logger.info("%s: poll %d failed, next in %.1f s: %s", op_id, polls, delay, error)
-        if notify is not None:
-            notify(update_of(wait, now, error=error))
+        def begin(op_id: str | WaitState, listener: Listener | None) -> Wait:
+            bounds = call.bounds
+            return Wait(self._shared, self._project_id, op_id, bounds, listener, started)
 
-    async def _poll_over(
-        self, transport: AsyncTransport, wait: Wait, notify: Notify | None
-    ) -> Operation | None:
-        """Make the request that is due and tell the poller; return the snapshot if there is one."""
-        step = wait.poller.step
-        assert isinstance(step, Poll)
-        with tracing.polling(wait, self._project_id):
-            try:
-                operation = await transport.fetch(self._project_id, wait.op_id, step.timeout)
-            except NexusError as error:
-                self._failed(wait, error, notify)
-                return None
-            self._received(wait, operation, notify)
-        return operation
-
-    def _runner(
-        self,
-        job: Job,
-        transport: AsyncTransport,
-        notify: Notify | None,
-        emit: Callable[[Outcome], None],
-    ) -> Runner:
-        """Return what runs a fleet over a transport."""
-
-        async def poll(wait: Wait) -> None:
-            await self._poll_over(transport, wait, notify)
-
-        concurrency = self._context.max_concurrency or transport.concurrency
-        return Runner(job, poll, self._clock, self._context.pacer, concurrency, emit)
+        max_wait = call.bounds.max_wait
+        deadline = math.inf if max_wait is None else started + max_wait
+        return Fleet(op_ids, call, begin, keep=keep), deadline
 
 
 class Operations(_Waits):
     """The operations of one project."""
 
-    def __init__(self, transport: Transport, project_id: str, context: Context) -> None:
-        super().__init__(project_id, context)
+    def __init__(
+        self,
+        project_id: str,
+        shared: Shared,
+        transport: Transport,
+        connect: Callable[[], AsyncTransport],
+    ) -> None:
+        super().__init__(project_id, shared)
         self._transport = transport
+        self._connect = connect
 
     def get(self, op_id: str) -> Operation:
         """Retrieve an operation as it is now, with one request.
@@ -182,14 +104,16 @@ class Operations(_Waits):
             ValueError, TypeError: If `op_id` cannot be an id; no request is made.
             NexusError: If the service did not return it; see the subclasses.
         """
-        arguments.identifier("op_id", op_id)
-        while (pause := self._context.pacer.take(self._clock.monotonic(), held=False)) > 0:
-            self._clock.sleep(pause)
-        return self._transport.fetch(self._project_id, op_id, self._context.request_timeout)
+        wait = self._retrieval(op_id)
+        stop = Stop(self._shared.closing)
+        operation = _loops.poll(wait, self._shared, self._transport, stop)
+        if operation is None:
+            wait.poller.result()
+        return cast("Operation", operation)
 
     def wait_until_done(
         self,
-        op_id: str,
+        op_id: str | WaitState,
         timeout: int | None = 36000,
         raise_exception_if: str | Iterable[str] | None = "Errored",
         abort_event: threading.Event | None = None,
@@ -197,7 +121,7 @@ class Operations(_Waits):
         max_wait: float | timedelta | None = 36000.0,
         max_outage: float | timedelta | None = 1800.0,
         schedule: Schedule | None = None,
-        progress: Notify | bool = False,
+        progress: Listener | bool = False,
     ) -> Operation | None:
         """Retrieve an operation again and again until it has ended.
 
@@ -231,16 +155,16 @@ class Operations(_Waits):
             NexusError: For a lasting outage, and for trouble that would not pass (401, 403, 404, a
                 response that breaks the contract).
         """
-        policy = self._policy(timeout, raise_exception_if, max_wait, max_outage, schedule)
-        wait = self._begin(op_id, policy)
-        with told(checked(progress), 1) as notify, tracing.ending(wait):
-            while wait.poller.pending:
-                self._poll(wait, abort_event, notify)
+        call = Call.from_arguments(locals())
+        wait = self._begin(op_id, call)
+        with told(call.progress, 1) as wait.listener:
+            for _ in self._snapshots(wait, call):
+                pass
         return wait.poller.result()
 
     def watch(
         self,
-        op_id: str,
+        op_id: str | WaitState,
         timeout: int | None = 36000,
         raise_exception_if: str | Iterable[str] | None = None,
         abort_event: threading.Event | None = None,
@@ -258,57 +182,57 @@ class Operations(_Waits):
         Raises:
             As `wait_until_done`; bad arguments raise when `watch` is called.
         """
-        policy = self._policy(timeout, raise_exception_if, max_wait, max_outage, schedule)
-        wait = self._begin(op_id, policy)
-        return self._snapshots(wait, abort_event)
+        call = Call.from_arguments(locals())
+        return self._changes(self._begin(op_id, call), call)
 
-    def _snapshots(self, wait: Wait, abort_event: threading.Event | None) -> Iterator[Operation]:
+    def _snapshots(self, wait: Wait, call: Call) -> Generator[Operation]:
+        stop = Stop(self._shared.closing, call.abort_event)
+        return _loops.snapshots(wait, self._shared, self._transport, stop)
+
+    def _changes(self, wait: Wait, call: Call) -> Iterator[Operation]:
         last: Operation | None = None
-        with tracing.ending(wait):
-            while wait.poller.pending:
-                snapshot = self._poll(wait, abort_event, None)
-                if snapshot is not None and snapshot != last:
+        with contextlib.closing(self._snapshots(wait, call)) as snapshots:
+            for snapshot in snapshots:
+                if snapshot != last:
                     last = snapshot
                     yield snapshot
         wait.poller.result()
 
-    def _poll(
-        self, wait: Wait, abort_event: threading.Event | None, notify: Notify | None
-    ) -> Operation | None:
-        """Carry out the poller's step; return the snapshot if there is one."""
-        step = wait.poller.step
-        assert isinstance(step, Poll)
-        pause = step.delay
-        while True:
-            if not self._clock.sleep(pause, abort_event):
-                wait.poller.stop()
-                return None
-            pause = self._turn(wait.poller)
-            if pause <= 0:
-                break
-        with tracing.polling(wait, self._project_id):
-            try:
-                operation = self._fetch(wait.op_id, step.timeout, abort_event)
-            except _Stopped:
-                wait.poller.stop()
-                return None
-            except NexusError as error:
-                self._failed(wait, error, notify)
-                return None
-            self._received(wait, operation, notify)
-        return operation
+    @overload
+    def wait_all(
+        self,
+        op_ids: Iterable[str | WaitState],
+        timeout: int | None = 36000,
+        raise_exception_if: str | Iterable[str] | None = "Errored",
+        abort_event: threading.Event | None = None,
+        *,
+        on_error: Literal["group", "first"] = "group",
+        max_wait: float | timedelta | None = 36000.0,
+        max_outage: float | timedelta | None = 1800.0,
+        schedule: Schedule | None = None,
+        max_waiting: int = 100_000,
+        progress: Listener | bool = False,
+    ) -> list[Operation | None]: ...
 
-    def _fetch(self, op_id: str, timeout: float, abort_event: threading.Event | None) -> Operation:
-        """Retrieve once; with an event, in a thread, so that it can end a request under way."""
-
-        def fetch() -> Operation:
-            return self._transport.fetch(self._project_id, op_id, timeout)
-
-        return fetch() if abort_event is None else _run_until(abort_event, fetch)
+    @overload
+    def wait_all(
+        self,
+        op_ids: Iterable[str | WaitState],
+        timeout: int | None = 36000,
+        raise_exception_if: str | Iterable[str] | None = "Errored",
+        abort_event: threading.Event | None = None,
+        *,
+        on_error: OnError,
+        max_wait: float | timedelta | None = 36000.0,
+        max_outage: float | timedelta | None = 1800.0,
+        schedule: Schedule | None = None,
+        max_waiting: int = 100_000,
+        progress: Listener | bool = False,
+    ) -> list[Operation | Exception | None]: ...
 
     def wait_all(
         self,
-        op_ids: Iterable[str],
+        op_ids: Iterable[str | WaitState],
         timeout: int | None = 36000,
         raise_exception_if: str | Iterable[str] | None = "Errored",
         abort_event: threading.Event | None = None,
@@ -318,8 +242,8 @@ class Operations(_Waits):
         max_outage: float | timedelta | None = 1800.0,
         schedule: Schedule | None = None,
         max_waiting: int = 100_000,
-        progress: Notify | bool = False,
-    ) -> list[Operation | Exception | None]:
+        progress: Listener | bool = False,
+    ) -> list[Any]:
         """Wait for many operations at once; return what each ended in, in the order given.
 
         One scheduler polls for all, within the client's `max_concurrency` and `max_rate`; each
@@ -346,14 +270,15 @@ class Operations(_Waits):
             FleetInterrupted: (a `KeyboardInterrupt`) On Ctrl-C; tells what had ended and what not.
             ValueError, TypeError: For a bad argument, an id in a list included; no request is made.
         """
-        policy = self._policy(timeout, raise_exception_if, max_wait, max_outage, schedule)
-        job = Job(op_ids, policy, max_waiting, on_error, progress)
-        with told(progress, job.total) as notify:
-            return wait_all_in_thread(self._thread(job, notify, abort_event))
+        call = Call.from_arguments(locals())
+        fleet, deadline = self._gather(op_ids, call, keep=True)
+        for _ in self._outcomes(fleet, deadline, call):
+            pass
+        return cast("list[Any]", fleet.results())
 
     def as_completed(
         self,
-        op_ids: Iterable[str],
+        op_ids: Iterable[str | WaitState],
         timeout: int | None = 36000,
         raise_exception_if: str | Iterable[str] | None = "Errored",
         abort_event: threading.Event | None = None,
@@ -363,7 +288,7 @@ class Operations(_Waits):
         max_outage: float | timedelta | None = 1800.0,
         schedule: Schedule | None = None,
         max_waiting: int = 100_000,
-        progress: Notify | bool = False,
+        progress: Listener | bool = False,
     ) -> Iterator[Outcome]:
         """Wait for many operations at once; iterate over their outcomes as they end.
 
@@ -375,97 +300,62 @@ class Operations(_Waits):
             raises. With `on_error="first"` the first error is raised instead, with `"group"` all
             are raised together after the last outcome.
         """
-        policy = self._policy(timeout, raise_exception_if, max_wait, max_outage, schedule)
-        job = Job(op_ids, policy, max_waiting, on_error, progress)
-        return self._completed(job, abort_event)
+        call = Call.from_arguments(locals())
+        return self._completed(*self._gather(op_ids, call, keep=False), call)
 
-    def _completed(self, job: Job, abort_event: threading.Event | None) -> Iterator[Outcome]:
-        with told(job.progress, job.total) as notify:
-            yield from as_completed_in_thread(self._thread(job, notify, abort_event))
+    def _completed(self, fleet: Fleet, deadline: float, call: Call) -> Iterator[Outcome]:
+        with contextlib.closing(self._outcomes(fleet, deadline, call)) as outcomes:
+            yield from outcomes
+        fleet.results()
 
-    def _thread(
-        self, job: Job, notify: Notify | None, abort_event: threading.Event | None
-    ) -> Thread:
-        """Return the thread that runs a fleet over an async transport of its own."""
-
-        def start(
-            emit: Callable[[Outcome], None],
-        ) -> tuple[Runner, Callable[[], Awaitable[None]]]:
-            transport = self._context.connect()
-            return self._runner(job, transport, notify, emit), transport.aclose
-
-        return Thread(start, abort_event)
-
-
-def _run_until(abort_event: threading.Event, call: Callable[[], Operation]) -> Operation:
-    """Return `call()`, or raise `_Stopped` as soon as the event is set.
-
-    A request that is left behind ends by its own timeout, in a daemon thread.
-    """
-    ended = threading.Event()
-    results: list[Operation] = []
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            results.append(call())
-        except BaseException as error:  # noqa: BLE001  (it is raised in the caller's thread)
-            errors.append(error)
-        finally:
-            ended.set()
-
-    # The thread sees the caller's context: a tracer puts the request under the wait.
-    context = contextvars.copy_context()
-    threading.Thread(
-        target=context.run, args=(run,), name="nexus-operations-request", daemon=True
-    ).start()
-    while not ended.wait(IN_FLIGHT_CHECK):
-        if abort_event.is_set():
-            raise _Stopped
-    if errors:
-        raise errors[0]
-    return results[0]
+    def _outcomes(self, fleet: Fleet, deadline: float, call: Call) -> Generator[Outcome]:
+        stop = Stop(self._shared.closing, call.abort_event)
+        with told(call.progress, fleet.total) as fleet.listener:
+            yield from _loops.outcomes_in_thread(fleet, self._shared, self._connect, deadline, stop)
+        if stop.is_set():
+            fleet.abandon()
 
 
 class AsyncOperations(_Waits):
     """The operations of one project, awaited."""
 
-    def __init__(self, transport: AsyncTransport, project_id: str, context: Context) -> None:
-        super().__init__(project_id, context)
+    def __init__(self, project_id: str, shared: Shared, transport: AsyncTransport) -> None:
+        super().__init__(project_id, shared)
         self._transport = transport
 
     async def get(self, op_id: str) -> Operation:
         """Retrieve an operation as it is now; see `Operations.get`."""
-        arguments.identifier("op_id", op_id)
-        while (pause := self._context.pacer.take(self._clock.monotonic(), held=False)) > 0:
-            await self._clock.async_sleep(pause)
-        return await self._transport.fetch(self._project_id, op_id, self._context.request_timeout)
+        wait = self._retrieval(op_id)
+        operation = await _loops.poll_awaited(wait, self._shared, self._transport)
+        if operation is None:
+            wait.poller.result()
+        return cast("Operation", operation)
 
     async def wait_until_done(
         self,
-        op_id: str,
+        op_id: str | WaitState,
         timeout: int | None = 36000,
         raise_exception_if: str | Iterable[str] | None = "Errored",
         *,
         max_wait: float | timedelta | None = 36000.0,
         max_outage: float | timedelta | None = 1800.0,
         schedule: Schedule | None = None,
-        progress: Notify | bool = False,
+        progress: Listener | bool = False,
     ) -> Operation | None:
         """Retrieve an operation again and again until it has ended.
 
         See `Operations.wait_until_done`; cancel the task to stop the wait.
         """
-        policy = self._policy(timeout, raise_exception_if, max_wait, max_outage, schedule)
-        wait = self._begin(op_id, policy)
-        with told(checked(progress), 1) as notify, tracing.ending(wait):
-            while wait.poller.pending:
-                await self._poll(wait, notify)
+        call = Call.from_arguments(locals())
+        wait = self._begin(op_id, call)
+        with told(call.progress, 1) as wait.listener:
+            async for _ in self._snapshots(wait):
+                pass
         return wait.poller.result()
 
     def watch(
         self,
-        op_id: str,
+        op_id: str | WaitState,
         timeout: int | None = 36000,
         raise_exception_if: str | Iterable[str] | None = None,
         *,
@@ -474,31 +364,54 @@ class AsyncOperations(_Waits):
         schedule: Schedule | None = None,
     ) -> AsyncIterator[Operation]:
         """Iterate over an operation's snapshots as they change; see `Operations.watch`."""
-        policy = self._policy(timeout, raise_exception_if, max_wait, max_outage, schedule)
-        return self._snapshots(self._begin(op_id, policy))
+        call = Call.from_arguments(locals())
+        return self._changes(self._begin(op_id, call))
 
-    async def _snapshots(self, wait: Wait) -> AsyncIterator[Operation]:
+    def _snapshots(self, wait: Wait) -> AsyncGenerator[Operation]:
+        return _loops.snapshots_awaited(wait, self._shared, self._transport)
+
+    async def _changes(self, wait: Wait) -> AsyncIterator[Operation]:
         last: Operation | None = None
-        with tracing.ending(wait):
-            while wait.poller.pending:
-                snapshot = await self._poll(wait, None)
-                if snapshot is not None and snapshot != last:
+        async with contextlib.aclosing(self._snapshots(wait)) as snapshots:
+            async for snapshot in snapshots:
+                if snapshot != last:
                     last = snapshot
                     yield snapshot
         wait.poller.result()
 
-    async def _poll(self, wait: Wait, notify: Notify | None) -> Operation | None:
-        """Carry out the poller's step; return the snapshot if there is one."""
-        step = wait.poller.step
-        assert isinstance(step, Poll)
-        await self._clock.async_sleep(step.delay)
-        while (pause := self._turn(wait.poller)) > 0:
-            await self._clock.async_sleep(pause)
-        return await self._poll_over(self._transport, wait, notify)
+    @overload
+    async def wait_all(
+        self,
+        op_ids: Iterable[str | WaitState] | AsyncIterable[str | WaitState],
+        timeout: int | None = 36000,
+        raise_exception_if: str | Iterable[str] | None = "Errored",
+        *,
+        on_error: Literal["group", "first"] = "group",
+        max_wait: float | timedelta | None = 36000.0,
+        max_outage: float | timedelta | None = 1800.0,
+        schedule: Schedule | None = None,
+        max_waiting: int = 100_000,
+        progress: Listener | bool = False,
+    ) -> list[Operation | None]: ...
+
+    @overload
+    async def wait_all(
+        self,
+        op_ids: Iterable[str | WaitState] | AsyncIterable[str | WaitState],
+        timeout: int | None = 36000,
+        raise_exception_if: str | Iterable[str] | None = "Errored",
+        *,
+        on_error: OnError,
+        max_wait: float | timedelta | None = 36000.0,
+        max_outage: float | timedelta | None = 1800.0,
+        schedule: Schedule | None = None,
+        max_waiting: int = 100_000,
+        progress: Listener | bool = False,
+    ) -> list[Operation | Exception | None]: ...
 
     async def wait_all(
         self,
-        op_ids: Iterable[str] | AsyncIterable[str],
+        op_ids: Iterable[str | WaitState] | AsyncIterable[str | WaitState],
         timeout: int | None = 36000,
         raise_exception_if: str | Iterable[str] | None = "Errored",
         *,
@@ -507,21 +420,22 @@ class AsyncOperations(_Waits):
         max_outage: float | timedelta | None = 1800.0,
         schedule: Schedule | None = None,
         max_waiting: int = 100_000,
-        progress: Notify | bool = False,
-    ) -> list[Operation | Exception | None]:
+        progress: Listener | bool = False,
+    ) -> list[Any]:
         """Wait for many operations at once; return what each ended in, in the order given.
 
         See `Operations.wait_all`. `op_ids` may be an async iterable, too. Cancellation raises
         `FleetCancelled`, which tells what had ended and what had not.
         """
-        policy = self._policy(timeout, raise_exception_if, max_wait, max_outage, schedule)
-        job = Job(op_ids, policy, max_waiting, on_error, progress)
-        with told(progress, job.total) as notify:
-            return await wait_all(self._runner(job, self._transport, notify, lambda _: None))
+        call = Call.from_arguments(locals())
+        fleet, deadline = self._gather(op_ids, call, keep=True)
+        with told(call.progress, fleet.total) as fleet.listener:
+            await _loops.run_fleet_awaited(fleet, self._shared, self._transport, deadline)
+        return cast("list[Any]", fleet.results())
 
     def as_completed(
         self,
-        op_ids: Iterable[str] | AsyncIterable[str],
+        op_ids: Iterable[str | WaitState] | AsyncIterable[str | WaitState],
         timeout: int | None = 36000,
         raise_exception_if: str | Iterable[str] | None = "Errored",
         *,
@@ -530,19 +444,19 @@ class AsyncOperations(_Waits):
         max_outage: float | timedelta | None = 1800.0,
         schedule: Schedule | None = None,
         max_waiting: int = 100_000,
-        progress: Notify | bool = False,
+        progress: Listener | bool = False,
     ) -> AsyncIterator[Outcome]:
         """Wait for many operations at once; iterate over their outcomes as they end.
 
         See `Operations.as_completed`. `op_ids` may be an async iterable, too.
         """
-        policy = self._policy(timeout, raise_exception_if, max_wait, max_outage, schedule)
-        job = Job(op_ids, policy, max_waiting, on_error, progress)
-        return self._completed(job)
+        call = Call.from_arguments(locals())
+        return self._completed(*self._gather(op_ids, call, keep=False), call)
 
-    async def _completed(self, job: Job) -> AsyncIterator[Outcome]:
-        with told(job.progress, job.total) as notify:
-            outcomes = as_completed(lambda emit: self._runner(job, self._transport, notify, emit))
+    async def _completed(self, fleet: Fleet, deadline: float, call: Call) -> AsyncIterator[Outcome]:
+        with told(call.progress, fleet.total) as fleet.listener:
+            outcomes = _loops.outcomes_awaited(fleet, self._shared, self._transport, deadline)
             async with contextlib.aclosing(outcomes):
                 async for outcome in outcomes:
                     yield outcome
+        fleet.results()

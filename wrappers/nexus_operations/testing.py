@@ -20,7 +20,7 @@ from .simulator import Reply, Service
 __all__ = ["VirtualClock", "VirtualTransport"]
 
 OTHERS_TURNS = 50
-"""Turns of the event loop in which other tasks can end what they do, before the clock moves."""
+"""Turns of the event loop in which other tasks end what they do, before the clock moves."""
 
 EPOCH = 1_700_000_000.0
 """The Unix time at which a virtual clock starts."""
@@ -39,6 +39,8 @@ class VirtualClock:
         self.now = now
         self.wall_offset = 0.0
         self.slept: list[float] = []
+        self._sleepers: dict[object, float] = {}
+        self._stirs = 0
 
     def monotonic(self) -> float:
         """Return the virtual time in seconds."""
@@ -57,15 +59,28 @@ class VirtualClock:
         return True
 
     async def async_sleep(self, seconds: float | None, wake: asyncio.Event | None = None) -> None:
-        """Move the clock, unless other tasks set `wake` first."""
-        for _ in range(OTHERS_TURNS if wake is not None else 1):
-            if wake is not None and wake.is_set():
-                return
-            await asyncio.sleep(0)
-        if seconds is not None:
-            self.sleep(seconds)
-        elif wake is not None:
-            await wake.wait()
+        """Move the clock to the earliest sleeper's end, unless other tasks set `wake` first."""
+        if seconds is None:
+            if wake is not None:
+                await wake.wait()
+            return
+        end, me = self.now + seconds, object()
+        self._sleepers[me] = end
+        self._stirs += 1
+        try:
+            idle, stirs = 0, self._stirs
+            while self.now < end or seconds == 0:
+                await asyncio.sleep(0)
+                if (wake is not None and wake.is_set()) or seconds == 0:
+                    return
+                # The clock moves once no task has begun or ended a sleep for a while.
+                idle, stirs = (idle + 1 if stirs == self._stirs else 0), self._stirs
+                if idle >= OTHERS_TURNS and end <= min(self._sleepers.values()):
+                    self.slept.append(seconds)
+                    self.now = end
+        finally:
+            self._stirs += 1
+            del self._sleepers[me]
 
     def service(self, **options: Any) -> Service:
         """Return a simulated service that lives by this clock; see `simulator.Service`."""

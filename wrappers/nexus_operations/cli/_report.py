@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Literal, Protocol
 
 import msgspec
@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.live import Live
 
 from nexus_operations import NexusError, Operation, Outcome, Update
-from nexus_operations._board import REFRESH, Board, counts_of, ends_in, trouble_of
+from nexus_operations._show.board import REFRESH, Board, counts_of, ends_in, trouble_of
 
 End = Literal["finished", "errored", "cancelled", "running", "failed"]
 
@@ -173,7 +173,7 @@ class Lines:
             self._print(outcome.op_id, "still running")
 
     def _print(self, *words: str) -> None:
-        at = [f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"] if self._instants else []
+        at = [f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"] if self._instants else []
         sys.stdout.write(" ".join([*at, *(word for word in words if word)]) + "\n")
         sys.stdout.flush()
 
@@ -185,7 +185,7 @@ class Lines:
     ) -> None:
         error = update.error if outcome is None else outcome.error
         line = Line(
-            at=datetime.now(timezone.utc).replace(microsecond=0),
+            at=datetime.now(UTC).replace(microsecond=0),
             event=event,
             op_id=update.op_id,
             outcome=None if outcome is None else end_of(outcome),

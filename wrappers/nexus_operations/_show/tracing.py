@@ -11,11 +11,13 @@ import contextlib
 import sys
 from collections.abc import Generator
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ._fleet import Wait
-from ._polling import Done, Fail
-from ._version import __version__
+from .._core.poller import Done, Fail
+from .._version import __version__
+
+if TYPE_CHECKING:
+    from .._wait import Wait
 
 SPAN = "nexus_operations.wait"
 

@@ -11,7 +11,7 @@
     ├── ServiceUnavailableError         503                     transient
     ├── GatewayTimeoutError             504                     transient
     ├── UnexpectedStatusError           any other status
-    ├── InvalidResponseError            a 200 that breaks the contract
+    ├── InvalidResponseError            a success that breaks the contract
     ├── NetworkConnectionError          no answer               transient
     └── RequestTimeoutError             no answer in time       transient
 
@@ -24,7 +24,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
-    from ._models import Operation
+    from .models import Operation
+
+
+def printable(text: str) -> str:
+    """Return text with what could move a cursor or forge a line of a log escaped."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
+        for char in text
+    )
 
 
 class NexusError(Exception):
@@ -37,6 +47,9 @@ class NexusError(Exception):
         retry_after: Seconds that the service asked to be left alone (`Retry-After`), or `None`.
         transient: Whether the same request may succeed later.
         reached: Whether a connection to the endpoint was made.
+        op_id: The operation that was asked for, or `None`.
+        endpoint: The base URL that was asked, or `None`.
+        proxy: The URL of the proxy that was used, without credentials, or `None`.
     """
 
     hint: ClassVar[str] = ""
@@ -51,6 +64,9 @@ class NexusError(Exception):
         retry_after: float | None = None,
         transient: bool | None = None,
         reached: bool = True,
+        op_id: str | None = None,
+        endpoint: str | None = None,
+        proxy: str | None = None,
     ) -> None:
         super().__init__(message, detail)
         self.message = message
@@ -59,12 +75,20 @@ class NexusError(Exception):
         self.retry_after = retry_after
         self.transient = self._transient if transient is None else transient
         self.reached = reached
+        self.op_id = op_id
+        self.endpoint = endpoint
+        self.proxy = proxy
 
     _transient: ClassVar[bool] = False
 
     def __str__(self) -> str:
-        status = f" (HTTP {self.status_code})" if self.status_code is not None else ""
-        return f"{self.message}{status}{'. ' + self.hint if self.hint else ''}"
+        status = "" if self.status_code is None else f" (HTTP {self.status_code})"
+        hint = f". {self.hint}" if self.hint else ""
+        places = {"operation ": self.op_id, "": self.endpoint, "through the proxy ": self.proxy}
+        named = [f"{what}{place}" for what, place in places.items() if place]
+        named = [each for each in named if each not in self.message]
+        place = f" [{', '.join(named)}]" if named else ""
+        return printable(f"{self.message}{status}{hint}{place}")
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(message={self.message!r}, detail={self.detail!r})"
@@ -155,7 +179,7 @@ class UnexpectedStatusError(NexusError):
 
 
 class InvalidResponseError(NexusError):
-    """A 200 whose body breaks the contract; nothing of it is returned.
+    """An answer of success whose body breaks the contract; nothing of it is returned.
 
     Attributes:
         path: Where the body breaks it, as a JSON path (`$.status.progress`); `$` is the whole.
@@ -194,6 +218,6 @@ BY_STATUS: dict[int, type[NexusError]] = {
 
 
 def error_type(status_code: int) -> type[NexusError]:
-    """Return the error class for a status other than 200."""
+    """Return the error class for a status that is no success."""
     default = InternalServerError if 500 <= status_code <= 599 else UnexpectedStatusError
     return BY_STATUS.get(status_code, default)

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from . import _arguments as arguments
+from . import checks as arguments
 
 PLAIN = 0.85
 """Seconds of delay at an age of one second, where nothing is known but the age (pace 1)."""

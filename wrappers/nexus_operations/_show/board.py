@@ -19,8 +19,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ._models import TERMINAL_STATUSES, Operation
-from ._progress import Notify, Update
+from .._core.models import TERMINAL_STATUSES, Operation
+from .._core.updates import Listener, Update
 
 STYLES = {"Finished": "green", "Running": "blue", "Errored": "red", "Cancelled": "yellow"}
 BAR_WIDTH = 24
@@ -173,7 +173,7 @@ def duration(seconds: float) -> str:
 
 
 @contextlib.contextmanager
-def live(total: int | None) -> Generator[Notify | None]:
+def live(total: int | None) -> Generator[Listener | None]:
     """Show a board on standard error or in the notebook's cell; nothing where there is neither."""
     board = Board(total)
     console = Console(stderr=True, force_jupyter=False)
@@ -195,7 +195,7 @@ def in_notebook() -> bool:
 
 
 @contextlib.contextmanager
-def _cell(board: Board) -> Generator[Notify]:
+def _cell(board: Board) -> Generator[Listener]:
     """Show a board below a notebook's cell, without widgets: its HTML is replaced."""
     display: Any = sys.modules["IPython"].display
     handle = display.display(display.HTML(page_of(board)), display_id=True)

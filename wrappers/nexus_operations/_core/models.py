@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import html
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 
 import msgspec
 from nexus_operations_api.models import (
@@ -32,7 +33,7 @@ TERMINAL_STATUSES = frozenset({"Finished", "Cancelled", "Errored"})
 
 COLOURS = {"Finished": "#1a7f37", "Running": "#0969da", "Errored": "#cf222e"}
 OTHER_COLOUR = "#6e7781"
-EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Operation(GeneratedOperation, frozen=True, kw_only=True):
@@ -60,6 +61,15 @@ class Operation(GeneratedOperation, frozen=True, kw_only=True):
     def of(cls, generated: GeneratedOperation) -> Operation:
         """Return a generated model as this class."""
         return cls(**msgspec.structs.asdict(generated))
+
+    @classmethod
+    def from_dict(cls, value: dict[str, Any]) -> Operation:
+        """Return the operation that `to_dict` wrote."""
+        return msgspec.convert(value, cls)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the operation as the service sends it, as Python objects."""
+        return cast("dict[str, Any]", msgspec.to_builtins(self))
 
     @property
     def is_done(self) -> bool:

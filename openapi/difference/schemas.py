@@ -1,0 +1,319 @@
+"""Compare schemas, in the direction that their values travel."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from enum import Enum
+from typing import Any, NamedTuple
+
+from .document import CannotTellError, mapping
+from .rules import NARROWER, OTHER, RULES, SAME, WIDER, Relation, bound, say
+from .shapes import Schema, Shape, Shapes
+
+
+class Change(NamedTuple):
+    """One difference between two documents."""
+
+    breaking: bool
+    where: str
+    what: str
+
+
+class Travels(Enum):
+    """Which way values go: what a caller must accept, or what the service must."""
+
+    ANSWER = "answer"
+    REQUEST = "request"
+    # In text (a path, a query, a header) a number and a word are written alike.
+    PARAMETER = "parameter"
+
+    def breaks(self, relation: Relation) -> bool:
+        """Tell whether a change of what is allowed breaks a caller."""
+        worse = WIDER if self is Travels.ANSWER else NARROWER
+        return relation in (worse, OTHER)
+
+
+TEXT = {"integer", "number", "boolean"}
+NO_SCHEMA: Schema = ()
+
+
+class SchemaDiffer:
+    """Compares schemas of two documents; a pair of nodes is compared once for each direction."""
+
+    def __init__(self, old: Shapes, new: Shapes, seen: frozenset[Any] = frozenset()) -> None:
+        self.old = old
+        self.new = new
+        self._seen: set[Any] = set(seen)
+
+    def _aside(self) -> SchemaDiffer:
+        """Return a differ whose comparisons do not count as told."""
+        return SchemaDiffer(self.old, self.new, frozenset(self._seen))
+
+    def compare(self, where: str, old: Schema, new: Schema, way: Travels) -> Iterator[Change]:
+        """Yield the changes of a schema that are not told yet."""
+        key = (frozenset(map(id, old)), frozenset(map(id, new)), way)
+        if key in self._seen:
+            return
+        self._seen.add(key)
+        before, after = self.old.of(old, where), self.new.of(new, where)
+        for relation, words in self._unions(old, new, before, after):
+            yield Change(way.breaks(relation), where, words)
+        yield from self._shapes(where, before, after, way)
+
+    def _unions(
+        self, old: Schema, new: Schema, before: list[Shape], after: list[Shape]
+    ) -> Iterator[tuple[Relation, str]]:
+        """`oneOf` refuses what two branches allow; `anyOf` takes it."""
+        kinds = [shape.kind for shape in before]
+        if len(kinds) == len(set(kinds)) or len(before) != len(after):
+            return
+        was, now = self.old.union(old), self.new.union(new)
+        if was and now and was != now:
+            yield (WIDER if now == "anyOf" else NARROWER), f"{was} became {now}"
+
+    def _shapes(
+        self, where: str, before: list[Shape], after: list[Shape], way: Travels
+    ) -> Iterator[Change]:
+        pairs, gone, new = self._paired(before, after)
+        for one, other in pairs:
+            yield from self.shape(where, one, other, way)
+        if not gone and not new:
+            return
+        if len(gone) == 1 and len(new) == 1:
+            yield from self._retyped(where, gone[0], new[0], way)
+        elif [shape.kind for shape in gone] == ["any"]:
+            yield Change(way.breaks(NARROWER), where, f"now only {_names(new)}")
+            for shape in new:
+                parts = (one.only(shape.kind, named=False) for one in (gone[0], shape))
+                yield from self.shape(where, *parts, way)
+        elif [shape.kind for shape in new] == ["any"]:
+            yield Change(way.breaks(WIDER), where, f"may be anything, was {_names(gone)}")
+            for shape in gone:
+                parts = (one.only(shape.kind, named=False) for one in (shape, new[0]))
+                yield from self.shape(where, *parts, way)
+        else:
+            for shape in gone:
+                yield Change(way.breaks(NARROWER), where, f"no longer {_names([shape])}")
+            for shape in new:
+                yield Change(way.breaks(WIDER), where, f"may be {_names([shape])} now")
+
+    def _retyped(self, where: str, old: Shape, new: Shape, way: Travels) -> Iterator[Change]:
+        """Compare two shapes of different types, of which one may hold the other."""
+        kinds = (old.kind, new.kind)
+        words = f"type changed from {say(old.kind)} to {say(new.kind)}"
+        if kinds == ("integer", "number") or new.kind == "any":
+            yield Change(way.breaks(WIDER), where, words)
+        elif kinds == ("number", "integer") or old.kind == "any":
+            yield Change(way.breaks(NARROWER), where, words)
+        elif way is Travels.PARAMETER and old.kind in TEXT and new.kind == "string":
+            yield Change(False, where, words)
+            yield from self.shape(where, Shape("string"), new, way)
+            return
+        else:
+            yield Change(True, where, words)
+            return
+        if "any" in kinds:
+            kind = new.kind if old.kind == "any" else old.kind
+            # What could be anything had no class, so none is renamed.
+            old, new = (shape.only(kind, named=False) for shape in (old, new))
+        yield from self.shape(where, old, new, way)
+
+    def _paired(
+        self, before: list[Shape], after: list[Shape]
+    ) -> tuple[list[tuple[Shape, Shape]], list[Shape], list[Shape]]:
+        """Return which shape became which: by type, then by name, by equality, and by place."""
+        gone, new = list(before), list(after)
+        pairs: list[tuple[Shape, Shape]] = []
+
+        for alike in (_same_name, self.same, None):
+            for one in list(gone):
+                like = (s for s in new if s.kind == one.kind and (not alike or alike(one, s)))
+                if (other := next(like, None)) is not None:
+                    pairs.append((one, other))
+                    gone.remove(one)
+                    new.remove(other)
+        return pairs, gone, new
+
+    def same(self, old: Shape, new: Shape) -> bool:
+        """Tell whether two shapes allow the same, as far as is not told yet."""
+        aside = self._aside()
+        return not any(True for _ in aside.shape("", old, new, Travels.ANSWER))
+
+    def shape(self, where: str, old: Shape, new: Shape, way: Travels) -> Iterator[Change]:
+        """Compare what binds the values of one type."""
+        before, after = old.facts, new.facts
+        if before.get("external") != after.get("external"):
+            raise CannotTellError(where, "a reference out of the document changed")
+        yield from self._class(where, old, new)
+        for key, rule in RULES.items():
+            if key == "default" and way is Travels.PARAMETER:
+                continue  # the caller's: operations.py
+            for relation, words in rule(key, before.get(key), after.get(key)):
+                yield Change(way.breaks(relation), where, words)
+        yield from self._known_values(where, before, after, way)
+        yield from self._object(where, before, after, way)
+        yield from self._array(where, before, after, way)
+        for key in ("propertyNames", "contentSchema", "unevaluatedItems", "unevaluatedProperties"):
+            yield from self._bound_schema(where, key, before.get(key), after.get(key), way)
+        yield from self._conditions(where, before.get("if", []), after.get("if", []), way)
+
+    def _class(self, where: str, old: Shape, new: Shape) -> Iterator[Change]:
+        """A class of the generated client is named by the component, or by its title."""
+        if old.name == new.name or not all(
+            shape.kind == "object" or "enum" in shape.facts for shape in (old, new)
+        ):
+            return
+        names = [say(shape.name) if shape.name else "one without a name" for shape in (old, new)]
+        yield Change(True, where, f"the generated class {names[0]} becomes {names[1]}")
+
+    def _known_values(self, where: str, old: Any, new: Any, way: Travels) -> Iterator[Change]:
+        """An open set binds answers to nothing; a request may send what is known."""
+        before, after = (facts.get("x-extensible-enum") for facts in (old, new))
+        if not isinstance(before, list) or not isinstance(after, list):
+            if before != after:
+                yield Change(False, where, f"x-extensible-enum {'added' if after else 'removed'}")
+            return
+        for value in [value for value in before if value not in after]:
+            yield Change(way is not Travels.ANSWER, where, f"value {value} removed")
+        for value in [value for value in after if value not in before]:
+            yield Change(False, where, f"value {value} added")
+
+    def _object(self, where: str, old: Any, new: Any, way: Travels) -> Iterator[Change]:
+        before, after = old.get("properties", {}), new.get("properties", {})
+        required = old.get("required", set()), new.get("required", set())
+        for name in [*before, *(name for name in after if name not in before)]:
+            at = f"{where}.{name}"
+            absent = self._absent(before.get(name), after.get(name), way)
+            if name not in after:
+                yield Change(not absent, at, "removed")
+            elif name not in before:
+                needed = way is not Travels.ANSWER and name in required[1]
+                closed = way is Travels.ANSWER and old.get("additionalProperties") == (False,)
+                words = "added, required" if needed else "added to a closed object" * closed
+                yield Change((needed or closed) and not absent, at, words or "added")
+            else:
+                differ = self._aside() if absent else self
+                for change in differ.compare(at, before[name], after[name], way):
+                    yield change._replace(breaking=change.breaking and not absent)
+        for name in sorted(required[0] ^ required[1]):
+            at, now = f"{where}.{name}", name in required[1]
+            came, went = name not in before and now, name not in after and not now
+            if (came and name in after) or (went and name in before):
+                continue  # with the property itself: said above
+            absent = self._absent(before.get(name), after.get(name), way)
+            words = "now always there" if now else "no longer always there"
+            if way is not Travels.ANSWER:
+                words = "became required" if now else "became optional"
+            yield Change(way.breaks(NARROWER if now else WIDER) and not absent, at, words)
+        yield from self._others(where, old, new, way)
+
+    def _absent(self, old: Schema | None, new: Schema | None, way: Travels) -> bool:
+        """Tell whether a property does not travel this way: `readOnly` or `writeOnly`."""
+        key = "writeOnly" if way is Travels.ANSWER else "readOnly"
+        for shapes, schema in ((self.old, old), (self.new, new)):
+            if schema and any(shape.facts.get(key) for shape in shapes.of(schema, "")):
+                return True
+        return False
+
+    def _others(self, where: str, old: Any, new: Any, way: Travels) -> Iterator[Change]:
+        """Compare what binds properties that have no name of their own."""
+        key = "additionalProperties"
+        yield from self._bound_schema(f"{where}.*", key, old.get(key), new.get(key), way)
+        for key in ("patternProperties", "dependentSchemas"):
+            before, after = old.get(key, {}), new.get(key, {})
+            for name in [*before, *(name for name in after if name not in before)]:
+                words = f"{key} {say(name)}"
+                yield from self._bound_schema(where, words, before.get(name), after.get(name), way)
+
+    def _bound_schema(
+        self, where: str, key: str, old: Schema | None, new: Schema | None, way: Travels
+    ) -> Iterator[Change]:
+        """Compare a schema that narrows by being there."""
+        if old is None and new is None:
+            return
+        if old is None:
+            yield Change(way.breaks(NARROWER), where, f"{key} added")
+        elif new is None:
+            yield Change(way.breaks(WIDER), where, f"{key} removed")
+        else:
+            yield from self.compare(f"{where} ({key})", old, new, way)
+
+    def _array(self, where: str, old: Any, new: Any, way: Travels) -> Iterator[Change]:
+        yield from self._tuple(where, old.get("prefixItems", []), new.get("prefixItems", []), way)
+        before, after = old.get("items"), new.get("items")
+        if before is not None or after is not None:
+            yield from self.compare(f"{where}[]", before or NO_SCHEMA, after or NO_SCHEMA, way)
+        yield from self._contains(where, old.get("contains", []), new.get("contains", []), way)
+
+    def _tuple(self, where: str, old: Any, new: Any, way: Travels) -> Iterator[Change]:
+        """Compare the positions of a tuple.
+
+        A position that is described stands for a value that may be there: for answers, one more is
+        one more that callers meet; for requests, one less is one less that they may send.
+        """
+        for index in range(max(len(old), len(new))):
+            at = f"{where}[{index}]"
+            if index >= len(old):
+                yield Change(way is Travels.ANSWER, at, "position added")
+            elif index >= len(new):
+                yield Change(way is not Travels.ANSWER, at, "position removed")
+            else:
+                yield from self.compare(at, old[index], new[index], way)
+
+    def _contains(self, where: str, old: Any, new: Any, way: Travels) -> Iterator[Change]:
+        if len(old) == 1 == len(new):
+            (was, *was_counts), (now, *now_counts) = old[0], new[0]
+            yield from self.compare(f"{where} (contains)", was, now, way)
+            for key, a, b in zip(
+                ("minContains", "maxContains"), was_counts, now_counts, strict=True
+            ):
+                a, b = (None if count == math.inf else count for count in (a, b))
+                for relation, words in bound(key, a, b):
+                    yield Change(way.breaks(relation), where, words)
+        elif len(old) != len(new):
+            relation = NARROWER if len(new) > len(old) else WIDER
+            word = "added" if relation is NARROWER else "removed"
+            yield Change(way.breaks(relation), where, f"contains {word}")
+        elif len(old) > 1 and repr(old) != repr(new):
+            yield Change(True, where, "contains changed")
+
+    def _conditions(self, where: str, old: Any, new: Any, way: Travels) -> Iterator[Change]:
+        """Compare `if`, `then`, `else`: a branch that comes narrows, one that goes widens."""
+        if len(old) == 1 == len(new):
+            condition = self._same_schema(old[0][0], new[0][0])
+            if not condition:
+                yield Change(True, where, "if changed")
+                return
+            for key, was, now in zip(("then", "else"), old[0][1:], new[0][1:], strict=True):
+                before, after = (None if part == (True,) else part for part in (was, now))
+                yield from self._bound_schema(where, key, before, after, way)
+        elif len(old) != len(new):
+            relation = NARROWER if len(new) > len(old) else WIDER
+            word = "added" if relation is NARROWER else "removed"
+            yield Change(way.breaks(relation), where, f"if {word}")
+        elif len(old) > 1 and repr(old) != repr(new):
+            yield Change(True, where, "if changed")
+
+    def _same_schema(self, old: Schema, new: Schema) -> bool:
+        return not any(True for _ in self._aside().compare("", old, new, Travels.ANSWER))
+
+
+def _same_name(old: Shape, new: Shape) -> bool:
+    return old.name is not None and old.name == new.name
+
+
+def _names(shapes: list[Shape]) -> str:
+    """Return what shapes are called: their class or their type."""
+    if not shapes:
+        return "nothing"
+    return ", ".join(shape.name or shape.kind for shape in shapes)
+
+
+def nodes(holder: Any, key: str = "schema") -> Schema:
+    """Return the schema that a parameter, a header or a media type holds; any if it has none."""
+    found = mapping(holder).get(key)
+    return NO_SCHEMA if found is None else (found,)
+
+
+__all__ = ["SAME", "Change", "SchemaDiffer", "Travels", "nodes"]

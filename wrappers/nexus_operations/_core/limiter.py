@@ -1,0 +1,126 @@
+"""Bounds on a client's requests: how many a second, and how many at a time. Neither sleeps.
+
+A request first enters `Slots`, then asks the `RateLimiter`: whoever waits for the rate holds a
+slot, so at most `max_concurrency` callers do, and each is woken once, at its own turn.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import deque
+from collections.abc import Callable
+
+MARGIN = 1.02
+"""Requests are spaced this much wider than the rate asks, so that a network that delays one a
+little does not push two windows' requests into one second."""
+
+ROUNDING = 1e-9
+"""Seconds by which a turn may be early in floating point."""
+
+PAUSE_SPREAD = 0.1
+"""Share of a pause by which callers return later at random, so that they do not return at once."""
+
+
+class RateLimiter:
+    """Grants requests one at a time, first come first served; safe to share between threads.
+
+    Args:
+        max_rate: Requests per second, or `None` for no bound.
+    """
+
+    def __init__(self, max_rate: float | None) -> None:
+        self._interval = 0.0 if max_rate is None else MARGIN / max_rate
+        self._next = -math.inf
+        self._last = -math.inf
+        self._paused_until = -math.inf
+        self._pause = 0.0
+        self._lock = threading.Lock()
+
+    def reserve(self, now: float, latest: float) -> float | None:
+        """Return the instant of the caller's turn, or `None` if that is after `latest`."""
+        with self._lock:
+            turn = max(self._next, now)
+            if turn > latest:
+                return None
+            self._next = turn + self._interval
+            return turn
+
+    def try_acquire(self, now: float) -> float:
+        """Grant the request whose turn it is and return 0, or return the seconds to wait.
+
+        A turn that is taken late must not fall into the next one's second.
+        """
+        with self._lock:
+            early = self._last + self._interval - now
+            if early > ROUNDING:
+                return early
+            self._last = now
+            self._next = max(self._next, now + self._interval)
+            return 0.0
+
+    def pause_until(self, instant: float, now: float) -> None:
+        """Ask every wait to poll no sooner: the service asked to be left alone."""
+        with self._lock:
+            self._paused_until = max(self._paused_until, instant)
+            self._pause = self._paused_until - now
+
+    def pause_left(self, now: float, luck: float) -> float:
+        """Return the seconds for which a wait should put off its poll, 0 without a pause.
+
+        Args:
+            now: The time.
+            luck: 0 to 1, at random: spreads the callers' return.
+        """
+        left = self._paused_until - now
+        return left + PAUSE_SPREAD * luck * self._pause if left > 0 else 0.0
+
+
+class Slots:
+    """Requests in flight, at most, first come first served; safe to share between threads.
+
+    Attributes:
+        limit: How many may be in flight.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._free = limit
+        self._line: deque[Callable[[], object]] = deque()
+        self._lock = threading.Lock()
+
+    def enter(self) -> bool:
+        """Take a slot if one is free and nobody is in line; return whether it was taken."""
+        with self._lock:
+            if self._free > 0:
+                self._free -= 1
+                return True
+            return False
+
+    def line_up(self, granted: Callable[[], object]) -> None:
+        """Stand in line; `granted` is called with the slot, at once or later, in any thread."""
+        with self._lock:
+            if self._free == 0:
+                self._line.append(granted)
+                return
+            self._free -= 1
+        granted()
+
+    def leave(self) -> None:
+        """Give the slot to the next in line."""
+        with self._lock:
+            granted = self._line.popleft() if self._line else None
+            self._free += granted is None
+        if granted is not None:
+            granted()
+
+    def withdraw(self, granted: Callable[[], object]) -> None:
+        """Leave the line; a slot that was granted meanwhile goes to the next."""
+        with self._lock:
+            try:
+                self._line.remove(granted)
+            except ValueError:
+                pass
+            else:
+                return
+        self.leave()

@@ -1,0 +1,1 @@
+"""What a wait shows: progress, the live board, spans."""

@@ -1,0 +1,131 @@
+"""A wait in JSON: its bounds, its state and its result, for another process or engine.
+
+The command's resume line and Airflow's trigger are the first users. Nothing here holds a secret.
+
+    state = interruption.states[0]            # what an interrupted call had not ended
+    text = json.dumps(state.to_json())
+    …
+    state = WaitState.from_json(json.loads(text))
+    operations.wait_until_done(state)         # polls made and the instant of the start count on
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from ._core import checks
+
+if TYPE_CHECKING:
+    from ._core.errors import NexusError
+    from ._core.models import Operation
+
+__all__ = ["WaitState", "error_from_json", "error_to_json", "result_from_json", "result_to_json"]
+
+Json = dict[str, Any]
+
+KEPT_OF_ERRORS = ("message", "status_code", "retry_after", "transient", "reached", "path")
+"""What is kept of an error; `detail` is not, for a body can be large."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaitState:
+    """What is known of a wait that has not ended; accepted wherever an operation's id is.
+
+    Attributes:
+        op_id: The operation's id.
+        started_at: When the wait began, in seconds since the Unix epoch.
+        polls: Polls made so far, failed ones included.
+        reached: Whether the endpoint was ever reached: such a wait tolerates `max_outage`.
+    """
+
+    op_id: str
+    started_at: float
+    polls: int = 0
+    reached: bool = False
+
+    def to_json(self) -> Json:
+        """Return the state as a JSON object."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Json) -> WaitState:
+        """Return the state that `to_json` wrote.
+
+        Raises:
+            TypeError, ValueError: If it is none; the error names the key.
+        """
+        if not isinstance(value, dict) or not {"op_id", "started_at"} <= value.keys():
+            raise ValueError(
+                f"state must be an object with op_id and started_at, not {checks.show(value)}"
+            )
+        polls = value.get("polls", 0)
+        reached = value.get("reached", False)
+        if not isinstance(reached, bool):
+            raise TypeError(f"state.reached must be a bool, not {checks.show(reached)}")
+        return cls(
+            checks.operation_identifier("state.op_id", value["op_id"]),
+            checks.seconds("state.started_at", value["started_at"]),
+            0 if polls == 0 and polls is not False else checks.positive_int("state.polls", polls),
+            reached,
+        )
+
+
+def result_to_json(operation: Operation | None, error: NexusError | None = None) -> Json:
+    """Return what a wait ended in as a JSON object.
+
+    Args:
+        operation: The operation, or `None` if it was still running at a bound.
+        error: The error that ended it, if one did.
+    """
+    if error is not None:
+        operation = getattr(error, "operation", operation)
+    result: Json = {"operation": None if operation is None else operation.to_dict()}
+    if error is not None:
+        result["error"] = error_to_json(error)
+    return result
+
+
+def result_from_json(value: Json) -> Operation | None:
+    """Return the operation that `result_to_json` wrote, or `None`; raise the error it wrote.
+
+    Raises:
+        NexusError: In its own class, with the operation if it had one.
+    """
+    from ._core.errors import OperationFailedError
+    from ._core.models import Operation
+
+    body, error = value.get("operation"), value.get("error")
+    operation = None if body is None else Operation.from_dict(body)
+    if error is None:
+        return operation
+    if operation is not None:
+        raise OperationFailedError(operation)
+    raise error_from_json(error)
+
+
+def error_to_json(error: NexusError) -> Json:
+    """Return an error as a JSON object, without its `detail`."""
+    kept = {name: getattr(error, name, None) for name in KEPT_OF_ERRORS}
+    return {"type": type(error).__name__, **kept}
+
+
+def error_from_json(value: Json) -> NexusError:
+    """Return the error that `error_to_json` wrote, in its own class."""
+    from ._core import errors
+
+    kind = getattr(errors, str(value.get("type")), None)
+    if not (isinstance(kind, type) and issubclass(kind, errors.NexusError)):
+        kind = errors.NexusError
+    error = kind.__new__(kind)
+    options = {name: value.get(name) for name in ("status_code", "retry_after")}
+    errors.NexusError.__init__(
+        error,
+        str(value.get("message", "")),
+        transient=value.get("transient"),
+        reached=value.get("reached", True),
+        **options,
+    )
+    if value.get("path") is not None:
+        vars(error)["path"] = value["path"]
+    return error
