@@ -9,7 +9,6 @@ from typing import Any, Generic, TypeVar, cast
 import httpx
 import msgspec
 
-from . import errors
 from .types import File
 
 T = TypeVar("T")
@@ -152,15 +151,19 @@ class Responses(Generic[T]):
     def __init__(self, parsers: Mapping[str, Mapping[str, Parser]]) -> None:
         self._parsers = parsers
 
-    def parse(self, response: httpx.Response, *, raises: bool) -> T | None:
+    def parse(
+        self,
+        response: httpx.Response,
+        unexpected: Callable[[int, bytes], Exception] | None,
+    ) -> T | None:
         """Return what a response holds; `None` for one that the document does not name.
 
         Args:
             response: The response, read.
-            raises: Whether one that the document does not name raises instead.
+            unexpected: The error to raise for one that the document does not name, or `None`.
 
         Raises:
-            errors.UnexpectedStatus: If the document does not name it, and `raises`.
+            Exception: The error, if the document does not name it.
             msgspec.DecodeError: If a documented body breaks the contract or is no JSON.
         """
         status = str(response.status_code)
@@ -173,10 +176,10 @@ class Responses(Generic[T]):
                 return cast(T, _parser(documented, response)(response))
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 # A status of trouble is worth more than the trouble with its body.
-                if response.is_success and (raises or not _is_other_type(error)):
+                if response.is_success and (unexpected or not _is_other_type(error)):
                     raise
-        if raises:
-            raise errors.UnexpectedStatus(response.status_code, response.content)
+        if unexpected is not None:
+            raise unexpected(response.status_code, response.content)
         return None
 
 

@@ -22,6 +22,8 @@ from .runtime import validation
 from .schemas import Schema, Schemas, assertions, is_any, is_null
 
 INT64 = range(-(2**63), 2**63)
+LIMITS: dict[Any, str] = {2**63 - 1: "2**63 - 1", -(2**63): "-(2**63)"}
+"""How the bounds of `int64` are written."""
 KINDS = frozenset({"null", "boolean", "integer", "fraction", "string", "array", "object"})
 ANY_NAME = mark("typing", "Any")
 COMPONENT = "#/components/schemas/"
@@ -509,7 +511,7 @@ def _joined(codes: Iterable[str]) -> str:
 def _annotated(base: str, metas: dict[str, Any]) -> str:
     if not metas:
         return base
-    shown = ", ".join(f"{key}={value!r}" for key, value in metas.items())
+    shown = ", ".join(f"{key}={LIMITS.get(value, repr(value))}" for key, value in metas.items())
     return f"{mark('typing', 'Annotated')}[{base}, {mark('', 'msgspec')}.Meta({shown})]"
 
 

@@ -198,7 +198,7 @@ class Renderer:
         """Return what the endpoint's template lays out."""
         taken = {one.name for one in endpoint.parameters} | {"client", "body", "content_type"}
         own = {"_get_kwargs", "_parse_response", "_build_response", "sync", "sync_detailed"}
-        names = Names(taken | own | {"asyncio", "asyncio_detailed", "_RESPONSES", "_request"})
+        names = Names(taken | own | {"asyncio", "asyncio_detailed", "_RESPONSES", "_request", "errors"})
         responses = {
             status: {media.media_type: self._parser(media, names) for media in medias}
             or {"": f"{names.use('', 'decoding')}.nothing"}

@@ -26,9 +26,9 @@ class Operation(
     """What the operation does. The set is open; seen were the values listed here."""
     status: OperationStatus
     """The status of an operation."""
-    create_date: Annotated[int, msgspec.Meta(ge=0, le=9223372036854775807)]
+    create_date: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
     """When the operation was created, in milliseconds since the Unix epoch."""
-    update_date: Annotated[int, msgspec.Meta(ge=0, le=9223372036854775807)]
+    update_date: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
     """When the operation last changed, in milliseconds since the Unix epoch."""
     object_: str | msgspec.UnsetType = msgspec.UNSET
     """What kind of thing this is, `operation`; not always sent."""

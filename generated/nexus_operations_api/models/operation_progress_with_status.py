@@ -15,15 +15,15 @@ class OperationProgressWithStatus(
 ):
     """The number of units in each status."""
 
-    Queued: Annotated[int, msgspec.Meta(ge=0, le=9223372036854775807)]
+    Queued: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
     """Units that have not begun."""
-    Running: Annotated[int, msgspec.Meta(ge=0, le=9223372036854775807)]
+    Running: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
     """Units under way."""
-    Finished: Annotated[int, msgspec.Meta(ge=0, le=9223372036854775807)]
+    Finished: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
     """Units that are done."""
-    Cancelled: Annotated[int, msgspec.Meta(ge=0, le=9223372036854775807)]
+    Cancelled: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
     """Units that were cancelled."""
-    Errored: Annotated[int, msgspec.Meta(ge=0, le=9223372036854775807)]
+    Errored: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
     """Units that failed."""
 
     @classmethod

@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 
-from ... import decoding, encoding
+from ... import decoding, encoding, errors
 from ...client import AuthenticatedClient, Client
 from ...models.error import Error
 from ...models.operation import Operation
@@ -83,7 +83,8 @@ def _get_kwargs(
 def _parse_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
 ) -> Error | Operation | str | None:
-    return _RESPONSES.parse(response, raises=client.raise_on_unexpected_status)
+    _unexpected = errors.UnexpectedStatus if client.raise_on_unexpected_status else None
+    return _RESPONSES.parse(response, _unexpected)
 
 
 def _build_response(
