@@ -1,12 +1,12 @@
-"""Generate `generated/nexus_operations_api` from `openapi/operations.yaml`, or any package likewise.
+"""Generate `generated/nexus_operations_api` from `openapi/operations.yaml`, or another package.
 
     python openapi/generate.py                          regenerate in place
     python openapi/generate.py --check                  regenerate elsewhere; fail on any difference
     python openapi/generate.py --document D --output O  generate the package O from the document D
 
-What cannot be expressed exactly is named before anything is touched, one line for each place: a JSON
-pointer, the keyword, and what to write instead. The package is written to a temporary folder, every
-module of it is imported there, and only then does it replace the old one.
+What cannot be expressed exactly is named before anything is touched, one line for each place: a
+JSON pointer, the keyword, and what to write instead. The package is written to a temporary folder,
+every module of it is imported there, and only then does it replace the old one.
 """
 
 from __future__ import annotations
@@ -26,8 +26,6 @@ from generator.document import DocumentError, load  # noqa: E402
 
 DOCUMENT = HERE / "operations.yaml"
 TARGET = HERE.parent / "generated" / "nexus_operations_api"
-TOO_MANY = 15
-"""Lines of refusals that are printed one by one, unless `--all` asks for all of them."""
 
 
 def generate(
@@ -46,7 +44,9 @@ def generate(
         package.GenerationError: If the package cannot be made; the text has a line for each reason.
     """
     if not target.name.isidentifier():
-        raise package.GenerationError(f"{target}: the folder's name is the package's: an identifier")
+        raise package.GenerationError(
+            f"{target}: the folder's name is the package's: an identifier"
+        )
     if target.exists() and not (target.is_dir() and package.is_generated(target)):
         raise package.GenerationError(f"{target}: not a generated package; it is left as it is")
     read = load(document)

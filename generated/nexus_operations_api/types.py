@@ -47,7 +47,10 @@ class Response(Generic[T]):
 
 def status_of(code: int) -> HTTPStatus | int:
     """Return a status by its name, if it has one"""
-    return HTTPStatus(code) if code in HTTPStatus.__members__.values() else code
+    try:
+        return HTTPStatus(code)
+    except ValueError:
+        return code
 
 
 __all__ = [

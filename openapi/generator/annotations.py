@@ -8,68 +8,46 @@ plain JSON first, checked, and built then.
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import patterns
+from .annotated import (
+    ANY,
+    ANY_NAME,
+    ANYTHING,
+    INT64,
+    KINDS,
+    LOOSE,
+    Type,
+    annotated,
+    as_integer,
+    container,
+    integer_bounds,
+    kind_of,
+    one_of,
+)
 from .document import join, split
 from .merging import Merger
 from .naming import ClassNames, field_name, mark
 from .runtime import validation
 from .schemas import Schema, Schemas, assertions, is_any, is_null
 
-INT64 = range(-(2**63), 2**63)
-LIMITS: dict[Any, str] = {2**63 - 1: "2**63 - 1", -(2**63): "-(2**63)"}
-"""How the bounds of `int64` are written."""
-KINDS = frozenset({"null", "boolean", "integer", "fraction", "string", "array", "object"})
-ANY_NAME = mark("typing", "Any")
 COMPONENT = "#/components/schemas/"
-UNKNOWN_KEYS = ("additionalProperties", "patternProperties", "propertyNames")
-UNKNOWN_KEYS += ("minProperties", "maxProperties")
+UNKNOWN_KEYS = (
+    "additionalProperties",
+    "patternProperties",
+    "propertyNames",
+    "minProperties",
+    "maxProperties",
+)
 """Keywords that concern keys which a struct of an open object does not keep."""
 PLAIN = {"type", "properties", "required", "additionalProperties", "x-patterns", "items", "enum"}
 PLAIN |= {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength"}
-PLAIN |= {"maxLength", "minItems", "maxItems", "minProperties", "maxProperties"}
-
-
-@dataclass(frozen=True)
-class Type:
-    """A Python annotation.
-
-    Attributes:
-        code: What msgspec decodes with; names are marked.
-        kinds: The JSON types it lets pass, as in `KINDS`.
-        is_exact: Whether decoding enforces all that the schema says.
-        static: What type checkers are told, where `code` is `Any` for want of a better.
-        has_structs: Whether structs are to be built after the check.
-    """
-
-    code: str
-    kinds: frozenset[str]
-    is_exact: bool = True
-    static: str | None = None
-    has_structs: bool = False
-
-    @property
-    def shown(self) -> str:
-        """What type checkers are told."""
-        return self.code if self.static is None else self.static
-
-
-ANY = Type(ANY_NAME, KINDS)
-ANYTHING = replace(ANY, is_exact=False)
-LOOSE = {
-    "null": Type("None", frozenset({"null"})),
-    "boolean": Type("bool", frozenset({"boolean"})),
-    "integer": Type("int", frozenset({"integer"})),
-    "number": Type("int | float", frozenset({"integer", "fraction"})),
-    "string": Type("str", frozenset({"string"})),
-    "array": Type(f"list[{ANY_NAME}]", frozenset({"array"})),
-    "object": Type(f"dict[str, {ANY_NAME}]", frozenset({"object"})),
-}
+PLAIN |= {"maxLength", "minItems", "maxItems", "minProperties", "maxProperties", "x-struct"}
+"""Keywords that the type itself says, or says that it is not exact."""
 
 
 @dataclass
@@ -236,9 +214,9 @@ class Annotator:
                 found.append(self._struct(single, schema, words, name))
             else:
                 found.append(makers[one](single, words) if one in makers else LOOSE[one])
-        if flat.keys() - PLAIN - {"x-at", "x-binary", *ANNOTATED}:
+        if assertions(flat).keys() - PLAIN:
             found = [replace(one, is_exact=False) for one in found]
-        return _one_of(found)
+        return one_of(found)
 
     def _is_struct(self, flat: dict[str, Any]) -> bool:
         """Return whether an object is one whose keys are known by name."""
@@ -324,7 +302,9 @@ class Annotator:
             taken.add(name)
             found = self._annotate(schema, (struct.name, key))
             struct.fields.append(
-                Field(key, name, found, key in required, _description(schema, self._schemas), schema)
+                Field(
+                    key, name, found, key in required, _description(schema, self._schemas), schema
+                )
             )
         struct.fields.sort(key=lambda one: not one.is_required)
 
@@ -332,26 +312,28 @@ class Annotator:
         """Return a type of some values."""
         rest = {key: value for key, value in flat.items() if key != "enum"}
         values = [value for value in flat["enum"] if validation.is_valid(rest, value)]
-        values = [_whole(value) for value in values]
+        values = [as_integer(value) for value in values]
         if not values:
-            return self._refuse(flat, "enum", "none of the values is allowed by the rest of the schema")
+            return self._refuse(
+                flat, "enum", "none of the values is allowed by the rest of the schema"
+            )
         literal = [v for v in values if isinstance(v, str) or (type(v) is int and v in INT64)]
         found: list[Type] = []
         if literal:
             kinds = {"string" if isinstance(value, str) else "integer" for value in literal}
             shown = ", ".join(map(repr, dict.fromkeys(literal)))
             found.append(Type(f"{mark('typing', 'Literal')}[{shown}]", frozenset(kinds)))
-        seen = {_kind(value) for value in values if value not in literal or isinstance(value, bool)}
+        seen = {
+            kind_of(value) for value in values if value not in literal or isinstance(value, bool)
+        }
         for kind in sorted(seen, key=list(LOOSE).index):
             if found and kind in ("integer", "number", "string"):
-                return _one_of([replace(LOOSE[_kind(v)], is_exact=False) for v in values])
+                return one_of([replace(LOOSE[kind_of(v)], is_exact=False) for v in values])
             both = kind == "boolean" and sum(isinstance(value, bool) for value in values) == 2
             found.append(replace(LOOSE[kind], is_exact=both or kind == "null"))
-        return _one_of(found)
+        return one_of(found)
 
-    def _union(
-        self, flat: dict[str, Any], keyword: str, words: tuple[str, ...], name: str
-    ) -> Type:
+    def _union(self, flat: dict[str, Any], keyword: str, words: tuple[str, ...], name: str) -> Type:
         """Return a type for one of some schemas, each of which also says what is beside them."""
         beside = {k: v for k, v in flat.items() if k not in (keyword, "discriminator", "x-struct")}
         members: list[Schema] = flat[keyword]
@@ -380,7 +362,8 @@ class Annotator:
             # What another member lets pass anyway says nothing.
             wide = [one for one in found if one in LOOSE.values()]
             found = [
-                one for one in found
+                one
+                for one in found
                 if one in wide or not any(one.kinds <= other.kinds for other in wide)
             ]
         distinct = list({one.code + one.shown: one for one in found}.values())
@@ -389,17 +372,22 @@ class Annotator:
             return ANY
         if is_exact and len(distinct) == 1 and (keyword == "anyOf" or len(found) == 1):
             return distinct[0]
-        union = _one_of(distinct)
+        union = one_of(distinct)
         is_disjoint = sum(len(one.kinds) for one in found) == len(union.kinds)
         return union if is_exact and is_disjoint else replace(union, is_exact=False)
 
-    def _integer(self, flat: dict[str, Any], words: tuple[str, ...]) -> Type:
-        metas, is_exact = _integer_bounds(flat)
-        return Type(_annotated("int", metas), LOOSE["integer"].kinds, is_exact)
+    def _integer(self, flat: dict[str, Any], _: tuple[str, ...]) -> Type:
+        metas, is_exact = integer_bounds(flat)
+        return Type(annotated("int", metas), LOOSE["integer"].kinds, is_exact)
 
-    def _number(self, flat: dict[str, Any], words: tuple[str, ...]) -> Type:
-        metas, is_exact = _integer_bounds(flat)
-        names = {"minimum": "ge", "maximum": "le", "exclusiveMinimum": "gt", "exclusiveMaximum": "lt"}
+    def _number(self, flat: dict[str, Any], _: tuple[str, ...]) -> Type:
+        metas, is_exact = integer_bounds(flat)
+        names = {
+            "minimum": "ge",
+            "maximum": "le",
+            "exclusiveMinimum": "gt",
+            "exclusiveMaximum": "lt",
+        }
         floats = {meta: flat[key] for key, meta in names.items() if key in flat}
         step = flat.get("multipleOf")
         if isinstance(step, int):
@@ -409,10 +397,10 @@ class Annotator:
         if any(abs(bound) > 2**53 for bound in floats.values()):
             return replace(LOOSE["number"], is_exact=False)
         floats = {key: float(value) for key, value in floats.items()}
-        code = f"{_annotated('int', metas)} | {_annotated('float', floats)}"
+        code = f"{annotated('int', metas)} | {annotated('float', floats)}"
         return Type(code, LOOSE["number"].kinds, is_exact)
 
-    def _string(self, flat: dict[str, Any], words: tuple[str, ...]) -> Type:
+    def _string(self, flat: dict[str, Any], _: tuple[str, ...]) -> Type:
         metas: dict[str, Any] = {}
         for key, meta in (("minLength", "min_length"), ("maxLength", "max_length")):
             if key in flat:
@@ -423,7 +411,7 @@ class Annotator:
             is_exact = pattern is not None
             if is_exact:
                 metas["pattern"] = pattern
-        return Type(_annotated("str", metas), LOOSE["string"].kinds, is_exact)
+        return Type(annotated("str", metas), LOOSE["string"].kinds, is_exact)
 
     def _array(self, flat: dict[str, Any], words: tuple[str, ...]) -> Type:
         item = self._annotate(flat.get("items", True), (*words, "Item"))
@@ -435,7 +423,7 @@ class Annotator:
             if key in flat
         }
         loose = bool(flat.get("uniqueItems")) or "contains" in flat
-        return _container("list[{}]", item, metas, "array", is_exact=not loose)
+        return container("list[{}]", item, metas, "array", is_exact=not loose)
 
     def _object(self, flat: dict[str, Any], words: tuple[str, ...]) -> Type:
         """Return a type for an object whose keys are not known by name: a map."""
@@ -447,11 +435,13 @@ class Annotator:
         other = flat.get("additionalProperties", True)
         named = flat.get("properties") or flat.get("patternProperties") or flat.get("required")
         if named or flat.get("propertyNames", True) is not True:
-            return _container("dict[str, {}]", ANYTHING, metas, "object", is_exact=False)
+            return container("dict[str, {}]", ANYTHING, metas, "object", is_exact=False)
         if other is False:
-            return _container("dict[str, {}]", ANY, {**metas, "max_length": 0}, "object", is_exact=True)
+            return container(
+                "dict[str, {}]", ANY, {**metas, "max_length": 0}, "object", is_exact=True
+            )
         value = self._annotate(other, (*words, "AdditionalProperty"))
-        return _container("dict[str, {}]", value, metas, "object", is_exact=True)
+        return container("dict[str, {}]", value, metas, "object", is_exact=True)
 
 
 STRUCTURE = {"components", "schemas", "properties", "content", "schema", "paths", "responses"}
@@ -462,86 +452,6 @@ def words_of(pointer: str) -> tuple[str, ...]:
     """Return what a schema is called that stands at a pointer."""
     words = tuple(token for token in split(pointer) if token not in STRUCTURE)
     return words or (split(pointer)[-1],)
-
-
-ANNOTATED = ("title", "description", "readOnly", "writeOnly", "format", "contentMediaType", "x-struct")
-
-
-def _container(
-    shape: str, inner: Type, metas: dict[str, Any], kind: str, *, is_exact: bool
-) -> Type:
-    """Return the type of a list or a map of something."""
-    kinds = frozenset({kind})
-    shown = _annotated(shape.format(inner.shown), metas)
-    is_exact = is_exact and inner.is_exact
-    if inner.has_structs or (not is_exact and "\x02models:" in shown):
-        return Type(ANY_NAME, kinds, is_exact=False, static=shown, has_structs=True)
-    return Type(_annotated(shape.format(inner.code), metas), kinds, is_exact)
-
-
-def _one_of(types: list[Type]) -> Type:
-    """Return the union of types, loose where msgspec knows no such union."""
-    if len(types) == 1:
-        return types[0]
-    kinds = frozenset().union(*(one.kinds for one in types))
-    is_exact = all(one.is_exact for one in types)
-    shown = _joined(one.shown for one in types)
-    if any(one.has_structs for one in types):
-        return Type(ANY_NAME, kinds, is_exact=False, static=shown, has_structs=True)
-    if any(one.code == ANY_NAME for one in types):
-        return ANYTHING
-    if sum(len(one.kinds) for one in types) == len(kinds):
-        has_structs = not is_exact and "\x02models:" in shown
-        if has_structs:
-            return Type(ANY_NAME, kinds, is_exact=False, static=shown, has_structs=True)
-        return Type(shown, kinds, is_exact)
-    if "\x02models:" in shown:
-        return Type(ANY_NAME, kinds, is_exact=False, static=shown, has_structs=True)
-    names = [name for name in LOOSE if LOOSE[name].kinds <= kinds]
-    names = [name for name in names if not (name == "integer" and "number" in names)]
-    return Type(_joined(LOOSE[name].code for name in names), kinds, is_exact=False)
-
-
-def _joined(codes: Iterable[str]) -> str:
-    """Return a union, `None` last."""
-    distinct = dict.fromkeys(codes)
-    return " | ".join(sorted(distinct, key=lambda code: code == "None"))
-
-
-def _annotated(base: str, metas: dict[str, Any]) -> str:
-    if not metas:
-        return base
-    shown = ", ".join(f"{key}={LIMITS.get(value, repr(value))}" for key, value in metas.items())
-    return f"{mark('typing', 'Annotated')}[{base}, {mark('', 'msgspec')}.Meta({shown})]"
-
-
-def _integer_bounds(flat: dict[str, Any]) -> tuple[dict[str, int], bool]:
-    """Return msgspec's bounds of an integer, and whether they are all there is."""
-    low = [math.ceil(flat["minimum"])] if "minimum" in flat else []
-    high = [math.floor(flat["maximum"])] if "maximum" in flat else []
-    if "exclusiveMinimum" in flat:
-        low.append(math.floor(flat["exclusiveMinimum"]) + 1)
-    if "exclusiveMaximum" in flat:
-        high.append(math.ceil(flat["exclusiveMaximum"]) - 1)
-    found = {"ge": max(low)} if low else {}
-    found |= {"le": min(high)} if high else {}
-    step = flat.get("multipleOf")
-    if isinstance(step, int) and step != 1:
-        found["multiple_of"] = step
-    kept = {key: value for key, value in found.items() if value in INT64}
-    is_exact = kept == found and (step is None or isinstance(step, int))
-    return kept, is_exact
-
-
-def _whole(value: Any) -> Any:
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, float):
-        return "number"
-    names = {bool: "boolean", int: "integer", str: "string", list: "array", dict: "object"}
-    return names.get(type(value), "null")
 
 
 def _description(schema: Schema, schemas: Schemas) -> str:

@@ -132,7 +132,9 @@ def load(path: Path) -> Document:
     if not isinstance(content, dict) or "openapi" not in content:
         raise DocumentError(f"{path}: no OpenAPI document (the key `openapi` is missing)")
     if not re.match(r"3\.[012](\.|$)", str(content["openapi"])):
-        raise DocumentError(f"{path}: OpenAPI {content['openapi']!s:.20} is not known; 3.0 to 3.2 are")
+        raise DocumentError(
+            f"{path}: OpenAPI {content['openapi']!s:.20} is not known; 3.0 to 3.2 are"
+        )
     for key, kind in (("info", dict), ("paths", dict), ("components", dict), ("tags", list)):
         if not isinstance(content.get(key) or kind(), kind):
             raise DocumentError(f"{path}: #/{key}: expected an {kind.__name__}")
@@ -146,11 +148,11 @@ def _parse(path: Path, text: str) -> Any:
     try:
         if text.lstrip().startswith("{"):
             return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
-        return yaml.load(text, Loader=_Loader)
+        return yaml.load(text, Loader=_Loader)  # noqa: S506  (a safe loader)
     except json.JSONDecodeError as error:
         # YAML's flow style looks like JSON, but is not.
         try:
-            return yaml.load(text, Loader=_Loader)
+            return yaml.load(text, Loader=_Loader)  # noqa: S506  (a safe loader)
         except (yaml.YAMLError, ValueError, RecursionError):
             where = f"line {error.lineno}, column {error.colno}"
             raise DocumentError(f"{path}: invalid JSON: {error.msg} ({where})") from error
@@ -199,7 +201,7 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  # the base class's is shared
 
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+    def construct_mapping(self, node: Any, deep: bool = True) -> dict[Any, Any]:
         """Return a mapping whose keys are strings; refuse a key that stands twice."""
         self.flatten_mapping(node)
         result: dict[Any, Any] = {}
@@ -214,7 +216,7 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {key!r:.80} stands twice", key_node.start_mark
                 )
-            result[key] = self.construct_object(value_node, deep=True)
+            result[key] = self.construct_object(value_node, deep=deep)
         return result
 
     def flatten_mapping(self, node: Any) -> None:
@@ -224,7 +226,9 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
             if key_node.tag != YAML_TAG + "merge":
                 own.append((key_node, value_node))
                 continue
-            sources = value_node.value if isinstance(value_node, yaml.SequenceNode) else [value_node]
+            sources = (
+                value_node.value if isinstance(value_node, yaml.SequenceNode) else [value_node]
+            )
             for source in sources:
                 self.flatten_mapping(source)
                 merged += source.value
@@ -241,7 +245,11 @@ def _construct_map(loader: Any, node: Any) -> Iterator[dict[Any, Any]]:
 
 
 def _construct_int(loader: Any, node: Any) -> int:
-    return int(loader.construct_scalar(node), 0) if "o" in node.value or "x" in node.value else int(node.value)
+    return (
+        int(loader.construct_scalar(node), 0)
+        if "o" in node.value or "x" in node.value
+        else int(node.value)
+    )
 
 
 for tag, pattern, first in (
@@ -251,6 +259,10 @@ for tag, pattern, first in (
     ("null", r"^(?:~|null|Null|NULL|)$", "~nN\0"),
     ("merge", r"^(?:<<)$", "<"),
 ):
-    _Loader.add_implicit_resolver(YAML_TAG + tag, re.compile(pattern), [*first.replace("\0", ""), *([""] if "\0" in first else [])])
+    _Loader.add_implicit_resolver(
+        YAML_TAG + tag,
+        re.compile(pattern),
+        [*first.replace("\0", ""), *([""] if "\0" in first else [])],
+    )
 _Loader.add_constructor(YAML_TAG + "map", _construct_map)
 _Loader.add_constructor(YAML_TAG + "int", _construct_int)

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from .annotations import ANY_NAME, Annotator, Type
+from .annotated import ANY_NAME, Type
+from .annotations import Annotator
 from .document import Document, join
 from .naming import distinct, identifier, mark
 from .schemas import Schema, Schemas
@@ -109,8 +110,14 @@ class Endpoints:
         found: list[Endpoint] = []
         ids: dict[str, str] = {}
         operations = list(self._operations())
-        named = [op["operationId"] for *_, op in operations if isinstance(op.get("operationId"), str)]
-        short = [_short_name(path, method) for _, path, method, _, op in operations if not op.get("operationId")]
+        named = [
+            op["operationId"] for *_, op in operations if isinstance(op.get("operationId"), str)
+        ]
+        short = [
+            _short_name(path, method)
+            for _, path, method, _, op in operations
+            if not op.get("operationId")
+        ]
         taken: dict[str, set[str]] = {}
         for pointer, path, method, item, operation in operations:
             before = len(self._document.refusals)
@@ -132,8 +139,14 @@ class Endpoints:
             taken[folder].add(module)
             security = operation.get("security", self._document.content.get("security"))
             endpoint = Endpoint(
-                module, folder, method, path, pointer, str(operation.get("summary") or ""),
-                str(operation.get("description") or ""), bool(security),
+                module,
+                folder,
+                method,
+                path,
+                pointer,
+                str(operation.get("summary") or ""),
+                str(operation.get("description") or ""),
+                bool(security),
             )
             try:
                 endpoint.server = self._server(operation, item)
@@ -180,12 +193,17 @@ class Endpoints:
     ) -> None:
         found: dict[tuple[str, str], tuple[dict[str, Any], str]] = {}
         above = endpoint.pointer.rpartition("/")[0]
-        for parent, nodes in ((above, item.get("parameters")), (endpoint.pointer, operation.get("parameters"))):
+        for parent, nodes in (
+            (above, item.get("parameters")),
+            (endpoint.pointer, operation.get("parameters")),
+        ):
             for number, node in enumerate(nodes or ()):
                 resolved, at = self._document.resolve(node, join(parent, "parameters", number))
                 place, name = resolved.get("in"), resolved.get("name")
                 if place not in LOCATIONS or not isinstance(name, str):
-                    self._document.refuse(endpoint.pointer, "parameters", f"{at} needs `name` and `in`")
+                    self._document.refuse(
+                        endpoint.pointer, "parameters", f"{at} needs `name` and `in`"
+                    )
                 elif not (place == "header" and name.lower() in IGNORED_HEADERS):
                     found[place, name] = (resolved, at)
         in_path = re.findall(r"\{([^{}]*)\}", endpoint.path)
@@ -197,7 +215,10 @@ class Endpoints:
         order = {name: number for number, name in enumerate(in_path)}
         ordered = sorted(
             found.items(),
-            key=lambda one: (LOCATIONS.index(one[0][0]), order.get(one[0][1], 0) if one[0][0] == "path" else 0),
+            key=lambda one: (
+                LOCATIONS.index(one[0][0]),
+                order.get(one[0][1], 0) if one[0][0] == "path" else 0,
+            ),
         )
         plain = [identifier(key) for (_, key), _ in ordered]
         taken = {"client", "body", "content_type"}
@@ -219,10 +240,13 @@ class Endpoints:
         content = node.get("content")
         if isinstance(content, dict) and content:
             media_type, media = next(iter(content.items()))
-            schema_node, schema_at = (media or {}).get("schema", True), join(at, "content", media_type, "schema")
+            schema_node, schema_at = (
+                (media or {}).get("schema", True),
+                join(at, "content", media_type, "schema"),
+            )
             is_json = _is_json(media_type)
         style = str(node.get("style") or STYLES[place][0])
-        if style not in STYLES[place] or (is_json and place not in ("query",)):
+        if style not in STYLES[place] or (is_json and place != "query"):
             advice = f"a parameter of a {place} has the style {' or '.join(STYLES[place])}"
             self._document.refuse(endpoint.pointer, "style", f"`{key}`: {advice}")
             return None
@@ -235,8 +259,15 @@ class Endpoints:
             annotation = f"{friendly} | {annotation}"
         default = self._default(schema_node)
         return Parameter(
-            place, key, name, annotation, place == "path" or node.get("required") is True, default,
-            style, bool(node.get("explode", style in ("form", "deepObject"))), is_json,
+            place,
+            key,
+            name,
+            annotation,
+            place == "path" or node.get("required") is True,
+            default,
+            style,
+            bool(node.get("explode", style in ("form", "deepObject"))),
+            is_json,
             str(node.get("description") or ""),
         )
 
@@ -252,13 +283,17 @@ class Endpoints:
     def _read_body(self, endpoint: Endpoint, operation: dict[str, Any], name: str) -> None:
         if not operation.get("requestBody"):
             return
-        node, at = self._document.resolve(operation["requestBody"], join(endpoint.pointer, "requestBody"))
+        node, at = self._document.resolve(
+            operation["requestBody"], join(endpoint.pointer, "requestBody")
+        )
         content = node.get("content") or {}
         endpoint.body_is_required = node.get("required") is True
         for media_type, media in content.items():
             kind = _body_kind(str(media_type))
             media = media or {}
-            schema = self._schemas.read(media.get("schema", True), join(at, "content", media_type, "schema"))
+            schema = self._schemas.read(
+                media.get("schema", True), join(at, "content", media_type, "schema")
+            )
             words = (name, "Body") if len(content) == 1 else (name, f"{kind.capitalize()}Body")
             if kind == "content":
                 found = Type(f"{mark('types', 'File')} | bytes | str", frozenset({"string"}))
@@ -268,7 +303,10 @@ class Endpoints:
                 self._annotator.take_files(schema)
             encoding = media.get("encoding") or {}
             styles = {
-                str(key): (str(one.get("style", "form")), bool(one.get("explode", one.get("style", "form") in ("form", "deepObject"))))
+                str(key): (
+                    str(one.get("style", "form")),
+                    bool(one.get("explode", one.get("style", "form") in ("form", "deepObject"))),
+                )
                 for key, one in encoding.items()
                 if isinstance(one, dict) and ("style" in one or "explode" in one)
             }
@@ -281,18 +319,26 @@ class Endpoints:
             if key.startswith("x-"):
                 continue
             if not re.fullmatch(r"[1-5](\d\d|XX|xx)|default", key):
-                self._document.refuse(join(endpoint.pointer, "responses", key), key, "a status, `4XX` or `default`")
+                self._document.refuse(
+                    join(endpoint.pointer, "responses", key), key, "a status, `4XX` or `default`"
+                )
                 continue
             response, at = self._document.resolve(node, join(endpoint.pointer, "responses", key))
             medias: list[Media] = []
             for media_type, media in (response.get("content") or {}).items():
-                medias.append(self._media(str(media_type), media or {}, at, (name, f"Response{key}")))
+                medias.append(
+                    self._media(str(media_type), media or {}, at, (name, f"Response{key}"))
+                )
             # JSON first: it is what is read where the media type is not told.
             medias.sort(key=lambda one: one.kind != "json")
             endpoint.responses[key.replace("xx", "XX")] = medias
 
-    def _media(self, media_type: str, media: dict[str, Any], at: str, words: tuple[str, ...]) -> Media:
-        kind = "json" if _is_json(media_type) else "text" if media_type.startswith("text/") else "file"
+    def _media(
+        self, media_type: str, media: dict[str, Any], at: str, words: tuple[str, ...]
+    ) -> Media:
+        kind = (
+            "json" if _is_json(media_type) else "text" if media_type.startswith("text/") else "file"
+        )
         bare = media_type.partition(";")[0].strip().lower()
         if "schema" not in media:
             return Media(bare, "nothing" if kind == "json" else kind)

@@ -1,4 +1,4 @@
-"""`allOf` and references with siblings: several schemas that all hold, as one where that is exact."""
+"""`allOf` and references with siblings: schemas that all hold, as one where that is exact."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class Merger:
         return result
 
     def _beside(self, one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-        """Return the first with what is simple of the second, and the whole second to be checked."""
+        """Return the first with what is simple of the second, which is to be checked as a whole."""
         result = dict(one)
         if "type" in other:
             result["type"] = _types(one.get("type", other["type"]), other["type"])

@@ -17,10 +17,10 @@ from openapi_python_client.config import Config, ConfigFile, MetaType
 from openapi_python_client.parser import GeneratorData
 from openapi_python_client.schema.untrusted_string import UntrustedString
 
-from .annotations import Annotator, words_of
+from .annotations import Annotator
 from .document import Document, Refusal, join
 from .endpoints import Endpoints
-from .naming import ClassNames, identifier
+from .naming import ClassNames
 from .rendering import Model, Renderer
 from .schemas import Schemas
 
@@ -65,12 +65,12 @@ class _Collection:
     parse_errors: tuple[()] = ()
 
 
-@dataclass
 class _Module:
     """What `Project` asks of an endpoint beside what the template lays out."""
 
-    name: str
-    context: dict[str, Any]
+    def __init__(self, name: str, context: dict[str, Any]) -> None:
+        self.name = name
+        self.context = context
 
     def __getattr__(self, name: str) -> Any:
         if name not in self.context:
@@ -86,12 +86,16 @@ def read(document: Document) -> Content:
     left_out = set[str]()
     for name, pointer in pointers.items():
         schemas.reference(pointer, pointer)
-        if any(refusal.pointer in (pointer, *_roots(pointer, refusal)) for refusal in document.refusals):
+        if any(
+            refusal.pointer in (pointer, *_roots(pointer, refusal)) for refusal in document.refusals
+        ):
             left_out.add(name)
     names = ClassNames(name for name in pointers if name not in left_out)
     annotator = Annotator(schemas, names)
     found = {
-        name: annotator.component(pointer) for name, pointer in pointers.items() if name not in left_out
+        name: annotator.component(pointer)
+        for name, pointer in pointers.items()
+        if name not in left_out
     }
     endpoints = Endpoints(document, schemas, annotator).read()
     modules = {struct.name: struct.module for struct in annotator.structs}
@@ -105,17 +109,17 @@ def read(document: Document) -> Content:
             models.append(renderer.alias(class_name, module, kind, str(described)))
     by_tag: dict[str, list[Any]] = {}
     for endpoint in endpoints:
-        module = _Module(endpoint.name, renderer.endpoint(endpoint))
-        by_tag.setdefault(endpoint.tag, []).append(module)
+        made = _Module(endpoint.name, renderer.endpoint(endpoint))
+        by_tag.setdefault(endpoint.tag, []).append(made)
     uses_validation = any(model.validation for model in models) or "Settler" in str(
-        [[module.context["responses"] for module in group] for group in by_tag.values()]
+        [[made.context["responses"] for made in group] for group in by_tag.values()]
     )
     return Content(models, by_tag, renderer.schemas(), uses_validation)
 
 
 def _roots(pointer: str, refusal: Refusal) -> tuple[str, ...]:
     """Return the pointers of a schema's own keywords that hold no schema of a part of it."""
-    return (join(pointer, refusal.keyword),) if refusal.keyword not in ("pattern",) else ()
+    return (join(pointer, refusal.keyword),)
 
 
 def write(document: Document, content: Content, target: Path) -> None:
@@ -133,15 +137,19 @@ def write(document: Document, content: Content, target: Path) -> None:
         errors=[],
         enums=[],
         endpoint_collections_by_tag={
-            tag: _Collection(tag, modules)  # type: ignore[dict-item, misc]
+            tag: _Collection(tag, modules)  # type: ignore[misc]
             for tag, modules in content.endpoints.items()
         },
     )
     settings = ConfigFile.load_from_path(FOLDER / "generator.yaml")
     hooks, settings.post_hooks = settings.post_hooks or [], []
     config = Config.from_sources(
-        settings, MetaType.NONE, document_source=target, file_encoding="utf-8",
-        overwrite=False, output_path=target,
+        settings,
+        MetaType.NONE,
+        document_source=target,
+        file_encoding="utf-8",
+        overwrite=False,
+        output_path=target,
     )
     project = Project(openapi=data, config=config, custom_template_path=FOLDER / "templates")
     with contextlib.redirect_stdout(io.StringIO()):
@@ -153,7 +161,9 @@ def write(document: Document, content: Content, target: Path) -> None:
         executable = shutil.which(command[0], path=tools)
         if executable is None:
             raise GenerationError(f"{command[0]} is not installed: it formats the package")
-        done = subprocess.run([executable, *command[1:]], cwd=target, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [executable, *command[1:]], cwd=target, capture_output=True, text=True, check=False
+        )
         if done.returncode:
             raise GenerationError(f"{hook}: {(done.stderr or done.stdout).strip()[:2000]}")
 
@@ -191,9 +201,21 @@ def check_types(target: Path) -> None:
     Raises:
         GenerationError: If mypy finds fault with it.
     """
-    command = [sys.executable, "-m", "mypy", "--strict", "--no-incremental", "--config-file", os.devnull]
+    command = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--strict",
+        "--no-incremental",
+        "--config-file",
+        os.devnull,
+    ]
     done = subprocess.run(
-        [*command, "-p", target.name], cwd=target.parent, capture_output=True, text=True, check=False
+        [*command, "-p", target.name],
+        cwd=target.parent,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise GenerationError(f"the generated package has type errors:\n{done.stdout[:4000]}")
@@ -218,6 +240,3 @@ def swap(fresh: Path, target: Path) -> None:
             old.rename(target)
         raise
     shutil.rmtree(old, ignore_errors=True)
-
-
-__all__ = ("GenerationError", "check_types", "identifier", "is_generated", "read", "swap", "words_of", "write")

@@ -6,16 +6,19 @@ import ast
 import re
 import textwrap
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
-from .annotations import ANY_NAME, Struct, Type
+from .annotated import ANY_NAME, Type
+from .annotations import Struct
 from .endpoints import Body, Endpoint, Media, Parameter
-from .naming import Names, identifier, mark
+from .naming import Names, mark
 from .schemas import Schema, assertions
 
 WIDTH = 84
+CLIENTS = ("AuthenticatedClient", "Client")
 RAISES = """Raises:
     errors.UnexpectedStatus: For a status that is not documented, if the client raises.
     msgspec.DecodeError: If a body breaks the contract."""
@@ -128,7 +131,9 @@ class Renderer:
     def alias(self, name: str, module: str, found: Type, description: str) -> Model:
         """Return the module of a schema that is no struct."""
         names = Names([name])
-        model = Model(ClassInfo(name, module), docstring(description, 0) if description else "", "", "", "")
+        model = Model(
+            ClassInfo(name, module), docstring(description, 0) if description else "", "", "", ""
+        )
         model.alias = names.resolve(found.code)
         if found.static is not None and found.static != found.code:
             model.static_alias = names.resolve(found.static)
@@ -154,7 +159,9 @@ class Renderer:
                 if where == own and name != alias:
                     model.late_imports.append(f"{alias} = {name}")
                 elif where != own:
-                    model.late_imports.append(f"from {root}models.{where} import {_as(name, alias)}")
+                    model.late_imports.append(
+                        f"from {root}models.{where} import {_as(name, alias)}"
+                    )
             else:
                 model.imports.append(import_line(module, name, alias, root))
 
@@ -198,13 +205,19 @@ class Renderer:
         """Return what the endpoint's template lays out."""
         taken = {one.name for one in endpoint.parameters} | {"client", "body", "content_type"}
         own = {"_get_kwargs", "_parse_response", "_build_response", "sync", "sync_detailed"}
-        names = Names(taken | own | {"asyncio", "asyncio_detailed", "_RESPONSES", "_request", "errors"})
+        names = Names(
+            taken | own | {"asyncio", "asyncio_detailed", "_RESPONSES", "_request", "errors"}
+        )
         responses = {
             status: {media.media_type: self._parser(media, names) for media in medias}
             or {"": f"{names.use('', 'decoding')}.nothing"}
             for status, medias in endpoint.responses.items()
         }
-        parsed = list(dict.fromkeys(_parsed(media) for group in endpoint.responses.values() for media in group))
+        parsed = list(
+            dict.fromkeys(
+                _parsed(media) for group in endpoint.responses.values() for media in group
+            )
+        )
         shown = [_plain(names.resolve(code)) for code in parsed if code != "None"]
         result = " | ".join(sorted(dict.fromkeys(shown))) or "None"
         if names.resolve(ANY_NAME) in shown:
@@ -212,11 +225,13 @@ class Renderer:
         bodies = [self._body(body, names) for body in endpoint.bodies]
         context = {
             "result": result,
-            "optional": result if result in ("None", names.resolve(ANY_NAME)) else f"{result} | None",
+            "optional": result
+            if result in ("None", names.resolve(ANY_NAME))
+            else f"{result} | None",
             "signature": self._signature(endpoint, names),
             "client": names.use("client", "AuthenticatedClient")
             + ("" if endpoint.requires_security else f" | {names.use('client', 'Client')}"),
-            "any_client": f"{names.use('client', 'AuthenticatedClient')} | {names.use('client', 'Client')}",
+            "any_client": " | ".join(names.use("client", one) for one in CLIENTS),
             "requests": [_request_line(one) for one in endpoint.parameters],
             "bodies": bodies,
             "responses": responses,
@@ -224,8 +239,12 @@ class Renderer:
             "n": {
                 name: names.use(module, name)
                 for module, name in (
-                    ("", "httpx"), ("", "encoding"), ("", "decoding"), ("types", "Response"),
-                    ("types", "status_of"), ("typing", "Any"),
+                    ("", "httpx"),
+                    ("", "encoding"),
+                    ("", "decoding"),
+                    ("types", "Response"),
+                    ("types", "status_of"),
+                    ("typing", "Any"),
                 )
             },
             "docstring_detailed": docstring(_endpoint_docstring(endpoint), 4),
@@ -246,10 +265,16 @@ class Renderer:
     def _signature(self, endpoint: Endpoint, names: Names) -> dict[str, list[str]]:
         """Return the positional and the keyword parameters of an endpoint."""
         unset, kind = names.use("types", "UNSET"), names.use("types", "Unset")
-        path = [f"{p.name}: {_plain(names.resolve(p.annotation))}" for p in endpoint.parameters if p.location == "path"]
+        path = [
+            f"{p.name}: {_plain(names.resolve(p.annotation))}"
+            for p in endpoint.parameters
+            if p.location == "path"
+        ]
         keywords: list[str] = []
         if endpoint.bodies:
-            types = " | ".join(dict.fromkeys(_plain(names.resolve(body.type.shown)) for body in endpoint.bodies))
+            types = " | ".join(
+                dict.fromkeys(_plain(names.resolve(body.type.shown)) for body in endpoint.bodies)
+            )
             optional = "" if endpoint.body_is_required else f" | {kind} = {unset}"
             keywords.append(f"body: {types}{optional}")
         if len(endpoint.bodies) > 1:
@@ -286,7 +311,8 @@ class Renderer:
         if struct:
             return f"{decoding}.body({names.resolve(media.type.shown)}.from_json)"
         if media.type.is_exact:
-            return f"{decoding}.body({decoding}.Decoder(lambda: {names.resolve(media.type.code)}).decode)"
+            code = names.resolve(media.type.code)
+            return f"{decoding}.body({decoding}.Decoder(lambda: {code}).decode)"
         literal = self.literal(media.schema)
         settle = f"{names.use('', 'validation')}.Settler({literal})"
         code = names.resolve(media.type.code)
@@ -338,8 +364,6 @@ def _request_line(one: Parameter) -> str:
 
 def _quoted(path: str) -> str:
     """Return a path with its fixed parts as a URL has them."""
-    from urllib.parse import quote
-
     return re.sub(r"[^{}]+(?![^{]*\})", lambda m: quote(m[0], safe="/:@!$&'()*+,;=~-._%"), path)
 
 
@@ -349,7 +373,14 @@ def _endpoint_docstring(endpoint: Endpoint) -> str:
         lines = []
         for one in endpoint.parameters:
             text = " ".join(one.description.split()) or f"The {one.location} parameter `{one.key}`."
-            lines.append(textwrap.fill(f"{one.name}: {text}", WIDTH, initial_indent="    ", subsequent_indent="        "))
+            lines.append(
+                textwrap.fill(
+                    f"{one.name}: {text}",
+                    WIDTH,
+                    initial_indent="    ",
+                    subsequent_indent="        ",
+                )
+            )
         paragraphs.append("\n".join(["Args:", *lines]))
     if endpoint.server:
         paragraphs.append(f"The document has it on {endpoint.server}: give that to the client.")
@@ -364,7 +395,9 @@ def import_line(module: str, name: str, alias: str, root: str) -> str:
         return f"from {root}{module} import {_as(name, alias)}"
     if module == "" and name in local:
         return f"from {root} import {_as(name, alias)}" if root else f"from . import {name}"
-    return f"import {_as(name, alias)}" if module == "" else f"from {module} import {_as(name, alias)}"
+    return (
+        f"import {_as(name, alias)}" if module == "" else f"from {module} import {_as(name, alias)}"
+    )
 
 
 def _as(name: str, alias: str) -> str:
@@ -373,10 +406,16 @@ def _as(name: str, alias: str) -> str:
 
 def docstring(text: str, indent: int) -> str:
     """Return text of the document as a docstring that says the same and nothing else."""
-    kept = "".join(c for c in text if c == "\n" or unicodedata.category(c)[0] not in "CZ" or c == " ")
+    kept = "".join(
+        c for c in text if c == "\n" or unicodedata.category(c)[0] not in "CZ" or c == " "
+    )
     lines: list[str] = []
     for line in kept.strip().split("\n"):
-        lines += textwrap.wrap(line, WIDTH, break_on_hyphens=False) or [""] if len(line) > WIDTH else [line.rstrip()]
+        lines += (
+            textwrap.wrap(line, WIDTH, break_on_hyphens=False) or [""]
+            if len(line) > WIDTH
+            else [line.rstrip()]
+        )
     escaped = "\n".join(lines).replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
     if escaped.endswith('"'):
         escaped = escaped[:-1] + '\\"'
@@ -384,11 +423,3 @@ def docstring(text: str, indent: int) -> str:
     body = re.sub(r"[ \t]+$", "", body, flags=re.MULTILINE)
     closing = "\n" + " " * indent if "\n" in body else ""
     return f'"""{body}{closing}"""'
-
-
-def folder_of(tag: str) -> str:
-    """Return the folder of a tag's endpoints."""
-    return identifier(tag)
-
-
-__all__: Iterable[str] = ("ClassInfo", "Model", "Renderer", "docstring", "folder_of", "import_line")

@@ -1,9 +1,9 @@
 """The document's schemas in one spelling, with what cannot be expressed refused.
 
-A schema of OpenAPI 3.0 or 3.1 becomes a `dict` of JSON Schema 2020-12 with these differences: `type`
-is a list, `$ref` is the canonical pointer of a schema in `Schemas.named`, patterns (those of the
-formats included) stand in `x-patterns` as Python's, bounds of integer formats are `minimum` and
-`maximum`, and `x-at` says where the schema stands.
+A schema of OpenAPI 3.0 or 3.1 becomes a `dict` of JSON Schema 2020-12 with these differences:
+`type` is a list, `$ref` is the canonical pointer of a schema in `Schemas.named`, patterns (those of
+the formats included) stand in `x-patterns` as Python's, bounds of integer formats are `minimum` and
+`maximum`, `const` is an `enum`, and `x-at` says where the schema stands.
 """
 
 from __future__ import annotations
@@ -17,21 +17,37 @@ from .document import Document, canonical, join
 Schema = bool | dict[str, Any]
 
 JSON_TYPES = ("null", "boolean", "integer", "number", "string", "array", "object")
-ANNOTATIONS = frozenset(
-    "title description default example examples deprecated xml externalDocs $comment $schema "
-    "contentEncoding contentSchema $defs definitions".split()
-)
+ANNOTATIONS = frozenset({"title", "description", "default", "example", "examples", "deprecated"})
+ANNOTATIONS |= {"xml", "externalDocs", "$comment", "$schema", "contentEncoding", "contentSchema"}
+ANNOTATIONS |= {"$defs", "definitions"}
 KEPT_ANNOTATIONS = ("title", "description", "readOnly", "writeOnly", "format", "contentMediaType")
 NUMBERS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
-COUNTS = ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties")
-COUNTS += ("minContains", "maxContains")
-SCHEMAS = ("items", "not", "if", "then", "else", "contains", "propertyNames", "additionalProperties")
+COUNTS = (
+    "minLength",
+    "maxLength",
+    "minItems",
+    "maxItems",
+    "minProperties",
+    "maxProperties",
+    "minContains",
+    "maxContains",
+)
+SCHEMAS = (
+    "items",
+    "not",
+    "if",
+    "then",
+    "else",
+    "contains",
+    "propertyNames",
+    "additionalProperties",
+)
 SCHEMA_LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
 SCHEMA_MAPS = ("properties", "patternProperties", "dependentSchemas")
 ARRAY_WORDS = frozenset({"items", "prefixItems"})
 OBJECT_WORDS = frozenset({"properties", "additionalProperties", "patternProperties"})
-OTHERS = ("type", "enum", "const", "required", "dependentRequired", "uniqueItems", "pattern")
-OTHERS += ("discriminator", "nullable", "$ref")
+OTHERS = {"type", "enum", "const", "required", "dependentRequired", "uniqueItems", "pattern"}
+OTHERS |= {"discriminator", "nullable", "$ref"}
 IMPOSSIBLE = {
     "unevaluatedProperties": "say it with `additionalProperties` on an object that lists all",
     "unevaluatedItems": "say it with `prefixItems` and `items`",
@@ -306,7 +322,9 @@ class Schemas:
         if names:
             result["required"] = list(dict.fromkeys(names))
         dependent = node.get("dependentRequired", {})
-        if not isinstance(dependent, dict) or not all(isinstance(v, list) for v in dependent.values()):
+        if not isinstance(dependent, dict) or not all(
+            isinstance(v, list) for v in dependent.values()
+        ):
             self._refuse(join(pointer, "dependentRequired"), "dependentRequired", "expected lists")
             return False
         if dependent:

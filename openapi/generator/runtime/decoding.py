@@ -87,9 +87,9 @@ def _lenient(content: bytes, error: Exception) -> Any:
         text = content.removeprefix(BOM).decode()
         value = json.loads(text, parse_constant=_no_constant)
         return msgspec.json.decode(
-            json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass").decode(
-                "utf-8", "replace"
-            )
+            json.dumps(value, ensure_ascii=False)
+            .encode("utf-8", "surrogatepass")
+            .decode("utf-8", "replace")
         )
     except (ValueError, RecursionError):
         raise error from None

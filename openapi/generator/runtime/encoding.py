@@ -66,7 +66,9 @@ class Request:
     def cookie(self, name: str, value: Any) -> None:
         """Add a cookie, unless its value is unset or `None`."""
         if value is not msgspec.UNSET and value is not None:
-            text = quote(_delimited(msgspec.to_builtins(value), ",", False), safe="!#$&'()*+/:<=>?@[]^`{|}~")
+            text = quote(
+                _delimited(msgspec.to_builtins(value), ",", False), safe="!#$&'()*+/:<=>?@[]^`{|}~"
+            )
             self._cookies.append(f"{name}={text}")
 
     def json(self, value: Any, media_type: str = "application/json") -> None:
@@ -160,7 +162,11 @@ def _pairs(name: str, value: Any, style: str, explode: bool) -> Iterator[tuple[s
     elif isinstance(value, dict) and explode:
         for key, item in value.items():
             if item is not None:
-                yield from _pairs(key, item, "form", True) if isinstance(item, list) else [(key, _text(item))]
+                yield from (
+                    _pairs(key, item, "form", True)
+                    if isinstance(item, list)
+                    else [(key, _text(item))]
+                )
     else:
         yield name, _delimited(value, SEPARATORS.get(style, ","), False)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from .schemas import SCHEMAS
+from .schemas import SCHEMAS as SCHEMAS
 
 Schema = bool | Mapping[str, Any]
 
@@ -200,7 +200,9 @@ def _object_faults(
     for name, item in value.items():
         if "propertyNames" in schema:
             yield from _faults(schema["propertyNames"], name, path)
-        matching = [inner for pattern, inner in by_pattern.items() if _compiled(pattern).search(name)]
+        matching = [
+            inner for pattern, inner in by_pattern.items() if _compiled(pattern).search(name)
+        ]
         if name in properties:
             matching.append(properties[name])
         if not matching and "additionalProperties" in schema:
@@ -209,12 +211,12 @@ def _object_faults(
                 yield f"Object contains unknown field `{name}`", path
                 continue
         for inner in matching:
-            yield from _faults(inner, item, f"{path}.{name}" if name in properties else f"{path}[...]")
+            yield from _faults(
+                inner, item, f"{path}.{name}" if name in properties else f"{path}[...]"
+            )
 
 
-def _combined_faults(
-    schema: Mapping[str, Any], value: Any, path: str
-) -> Iterator[tuple[str, str]]:
+def _combined_faults(schema: Mapping[str, Any], value: Any, path: str) -> Iterator[tuple[str, str]]:
     for member in schema.get("allOf", ()):
         yield from _faults(member, value, path)
     for keyword in ("anyOf", "oneOf"):
@@ -262,5 +264,6 @@ class Settler:
         self._schema = schema
 
     def __call__(self, value: Any) -> Any:
+        """Return the value, with its structs; raise `ValueError` if it breaks the schema."""
         check(self._schema, value, "$")
         return build(self._schema, value)
