@@ -197,7 +197,23 @@ def test_a_body_that_breaks_the_contract(path: Path) -> None:
 
 RAISED: dict[str, Callable[[], BaseException]] = {
     name: lambda name=name: getattr(httpx, name)("by the transport")  # type: ignore[misc]
-    for name in ["ConnectTimeout", "ReadTimeout", "WriteTimeout", "PoolTimeout", "ConnectError", "ReadError", "WriteError", "CloseError", "ProxyError", "UnsupportedProtocol", "LocalProtocolError", "RemoteProtocolError", "DecodingError", "TooManyRedirects", "InvalidURL"]
+    for name in [
+        "ConnectTimeout",
+        "ReadTimeout",
+        "WriteTimeout",
+        "PoolTimeout",
+        "ConnectError",
+        "ReadError",
+        "WriteError",
+        "CloseError",
+        "ProxyError",
+        "UnsupportedProtocol",
+        "LocalProtocolError",
+        "RemoteProtocolError",
+        "DecodingError",
+        "TooManyRedirects",
+        "InvalidURL",
+    ]
 } | {
     "OSError": lambda: OSError(errno.EMFILE, "Too many open files"),
     "ConnectionResetError": lambda: ConnectionResetError(errno.ECONNRESET, "reset"),
