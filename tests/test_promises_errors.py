@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import copy
 import errno
-import http.client
 import logging
 import pickle
 import ssl
@@ -195,26 +194,20 @@ def test_a_body_that_breaks_the_contract(path: Path) -> None:
     each(BROKEN_BODIES, check)
 
 
+RAISED_BY_HTTPX = (
+    "ConnectTimeout ReadTimeout WriteTimeout PoolTimeout ConnectError ReadError WriteError CloseError"
+    " ProxyError UnsupportedProtocol LocalProtocolError RemoteProtocolError DecodingError"
+    " TooManyRedirects InvalidURL"
+)
+
+
+def raised_by_httpx(name: str) -> Callable[[], BaseException]:
+    kind: type[Exception] = getattr(httpx, name)
+    return lambda: kind("by the transport")
+
+
 RAISED: dict[str, Callable[[], BaseException]] = {
-    name: lambda name=name: getattr(httpx, name)("by the transport")  # type: ignore[misc]
-    for name in [
-        "ConnectTimeout",
-        "ReadTimeout",
-        "WriteTimeout",
-        "PoolTimeout",
-        "ConnectError",
-        "ReadError",
-        "WriteError",
-        "CloseError",
-        "ProxyError",
-        "UnsupportedProtocol",
-        "LocalProtocolError",
-        "RemoteProtocolError",
-        "DecodingError",
-        "TooManyRedirects",
-        "InvalidURL",
-    ]
-} | {
+    **{name: raised_by_httpx(name) for name in RAISED_BY_HTTPX.split(" ")},
     "OSError": lambda: OSError(errno.EMFILE, "Too many open files"),
     "ConnectionResetError": lambda: ConnectionResetError(errno.ECONNRESET, "reset"),
     "BrokenPipeError": lambda: BrokenPipeError(errno.EPIPE, "broken pipe"),
@@ -223,7 +216,6 @@ RAISED: dict[str, Callable[[], BaseException]] = {
     "SSLEOFError": lambda: ssl.SSLEOFError(8, "EOF occurred in violation of protocol"),
     "UnicodeError": lambda: UnicodeError("label too long"),
     "IncompleteReadError": lambda: asyncio.IncompleteReadError(b"", 10),
-    "BadStatusLine": lambda: http.client.BadStatusLine("x"),
     "StreamConsumed": httpx.StreamConsumed,
     "StreamClosed": httpx.StreamClosed,
 }
