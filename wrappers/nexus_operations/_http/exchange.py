@@ -23,7 +23,7 @@ from ._httpx import httpx
 from .connection import MAX_BODY
 from .engine import LIMITS
 from .environment import Route, Verify, find_route
-from .mapping import Mapper, decode_error
+from .mapping import Mapper, decode_error, with_whole_characters
 from .network import Aborted as Aborted
 from .network import Limits
 
@@ -214,7 +214,7 @@ class Exchange:
             except endpoint.errors.UnexpectedStatus:
                 raise self.errors.for_status(response, content) from None
             except Exception as error:  # noqa: BLE001  (whatever a parser makes of a bad body)
-                if mended is content and (mended := _with_whole_characters(content)) != content:
+                if mended is content and (mended := with_whole_characters(content)) != content:
                     continue
                 raise self.errors.foreign(decode_error(error, response)) from None
 
@@ -253,23 +253,6 @@ def _inflated(content: bytes, window: int) -> bytes:
     except zlib.error:
         return inflated or content
     return inflated
-
-
-_ESCAPE = re.compile(
-    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-    rb"|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
-    re.DOTALL,
-)
-
-
-def _with_whole_characters(content: bytes) -> bytes:
-    """Return JSON with each half of a surrogate pair replaced by U+FFFD."""
-    mended = _ESCAPE.sub(lambda match: rb"\ufffd" if match["half"] else match[0], content)
-    try:
-        text = mended.decode("utf-8", "surrogatepass")
-    except UnicodeDecodeError:
-        return mended
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
 @functools.lru_cache(maxsize=64)

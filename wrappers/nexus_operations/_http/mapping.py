@@ -117,7 +117,7 @@ class Mapper:
     def _detail(self, content: bytes) -> tuple[Any, str]:
         """Return what is kept of an error body, and the message in it."""
         try:
-            body = msgspec.json.decode(content)
+            body = msgspec.json.decode(with_whole_characters(content))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             excerpt = self.redacted(content[: MAX_EXCERPT * 8].decode("utf-8", "replace"))
             return excerpt[:MAX_EXCERPT] or None, ""
@@ -223,3 +223,20 @@ def _unescaped(text: str) -> str:
         lambda match: chr(int(match[1], 16)) if match[1] else match[2],
         text,
     )
+
+
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+
+
+def with_whole_characters(content: bytes) -> bytes:
+    """Return JSON with each half of a surrogate pair replaced by U+FFFD."""
+    mended = _ESCAPE.sub(lambda match: rb"\ufffd" if match["half"] else match[0], content)
+    try:
+        text = mended.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return mended
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
