@@ -23,7 +23,7 @@ from ._httpx import httpx
 from .connection import MAX_BODY
 from .engine import LIMITS
 from .environment import Route, Verify, find_route
-from .mapping import Mapper, decode_error, with_whole_characters
+from .mapping import Mapper, with_whole_characters
 from .network import Aborted as Aborted
 from .network import Limits
 
@@ -175,16 +175,17 @@ class Exchange:
             }
         )
         headers.update(parts.pop("headers", None))
-        if self._secret is not None:
-            headers["Secret-Key"] = self._secret.reveal()
         timeout = dict.fromkeys(("connect", "read", "write", "pool"), max(limits.left(), 0.001))
-        return httpx.Request(
+        request = httpx.Request(
             parts.pop("method"),
             self._base.copy_with(raw_path=self._prefix + path.encode("ascii")),
             headers=headers,
             extensions={"timeout": timeout, LIMITS: limits},
             **parts,
         )
+        if self._secret is not None:  # last: what fails above is raised with this frame
+            request.headers["Secret-Key"] = self._secret.reveal()
+        return request
 
     def conclude(self, endpoint: Any, received: Received) -> Answer[Any]:
         """Return what a response means; raise a `NexusError` where it is no success."""
@@ -216,7 +217,7 @@ class Exchange:
             except Exception as error:  # noqa: BLE001  (whatever a parser makes of a bad body)
                 if mended is content and (mended := with_whole_characters(content)) != content:
                     continue
-                raise self.errors.foreign(decode_error(error, response)) from None
+                raise self.errors.for_parsing(error, response) from None
 
 
 def _check_path(path: str) -> None:
