@@ -35,7 +35,7 @@ from nexus_operations.airflow._events import (
     conclude,
     failed,
 )
-from nexus_operations.airflow.hooks import NexusHook, Settings
+from nexus_operations.airflow.hooks import ConnectionSettings, NexusHook
 from nexus_operations.airflow.operators import NexusWaitOperator
 from nexus_operations.airflow.sensors import NexusOperationSensor
 from nexus_operations.airflow.triggers import NexusOperationTrigger

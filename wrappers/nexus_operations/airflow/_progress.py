@@ -1,0 +1,54 @@
+"""What a person reads of a wait in its task's log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from nexus_operations import Operation, Update
+
+
+class ProgressLog:
+    """Logs each change of an operation's status and progress, and each poll that failed, once.
+
+    Args:
+        log: The task's logger.
+        polled: Called at each poll.
+    """
+
+    def __init__(self, log: Any, polled: Callable[[], None] | None = None) -> None:
+        self._log = log
+        self._polled = polled
+        self._shown: tuple[str, int, int] | None = None
+
+    def __call__(self, update: Update) -> None:
+        """Take in what a poll found."""
+        if self._polled is not None:
+            self._polled()
+        if update.operation is not None:
+            self._found(update.operation)
+        elif update.next_poll is not None:
+            self._log.warning(
+                "%s: poll %d failed, next in %.0f s: %s",
+                update.op_id,
+                update.polls,
+                update.next_poll,
+                update.error,
+            )
+
+    def _found(self, operation: Operation) -> None:
+        status = operation.status
+        now = (status.overview, operation.units_done, operation.units)
+        if now == self._shown:
+            return
+        self._shown = now
+        text = f": {status.message}" if operation.is_done else ""
+        self._log.info(
+            "%s: %s, %d of %d (%s)%s",
+            operation.id,
+            status.overview,
+            operation.units_done,
+            operation.units,
+            status.progress.unit,
+            text,
+        )

@@ -1,0 +1,207 @@
+"""What the operators and the sensor do alike: poll once, defer, wait in the worker, conclude."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import TaskDeferralTimeout
+
+from nexus_operations import NexusError
+
+from . import _arguments
+from ._arguments import FIRST_POLL_AFTER, Bounds
+from ._events import Event, error_event, raise_or_return, success_event
+from ._progress import ProgressLog
+from .hooks import NexusHook
+from .triggers import NexusOperationTrigger
+
+DEFERRAL_MARGIN = 60.0
+"""Seconds past its bound at which a deferred task is ended by the scheduler. A triggerer ends it
+within 5 s of the bound and needs some to tell so; this is for a deployment where none runs."""
+
+
+class Waiting(BaseOperator):  # type: ignore[misc]
+    """Waits for the operation that `op_id` names; the base of the operators and the sensor."""
+
+    hook_class: ClassVar[type[NexusHook]] = NexusHook
+    """What looks the connection up, in the worker and in the triggerer."""
+
+    op_id: str
+
+    trouble: NexusError | None = None
+    """Why the last single poll failed, if it did."""
+
+    def __init__(
+        self,
+        *,
+        max_wait: float | timedelta | None = 36000.0,
+        max_polls: int | None = None,
+        project_id: str | None = None,
+        nexus_conn_id: str = NexusHook.default_conn_name,
+        max_outage: float | timedelta | None = 1800.0,
+        raise_exception_if: str | Iterable[str] | None = ("Errored", "Cancelled"),
+        pace: float = 1.0,
+        retry_failed_operation: bool = False,
+        first_poll_after: float | timedelta = FIRST_POLL_AFTER,
+        deferrable: bool | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        given = {
+            "max_wait": max_wait,
+            "max_polls": max_polls,
+            "project_id": project_id,
+            "nexus_conn_id": nexus_conn_id,
+            "max_outage": max_outage,
+            "raise_exception_if": raise_exception_if,
+            "pace": pace,
+            "retry_failed_operation": retry_failed_operation,
+            "first_poll_after": first_poll_after,
+            "deferrable": deferrable,
+        }
+        _arguments.check(given)
+        self.project_id = project_id
+        self.nexus_conn_id = nexus_conn_id
+        self.bounds = Bounds.checked(given)
+        self.retry_failed_operation = retry_failed_operation
+        self.first_poll_after = _arguments.seconds("first_poll_after", first_poll_after)
+        self.deferrable = _arguments.default_deferrable() if deferrable is None else deferrable
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> Any:
+        """Map the task over what comes at run time; the other arguments are checked now."""
+        partial = super().partial(**kwargs)
+        given = dict(kwargs.get("default_args") or {})
+        for outer in (partial.kwargs.get("task_group"), partial.kwargs.get("dag")):
+            given = {**(getattr(outer, "default_args", None) or {}), **given}
+        cls.check_mapped({**given, **partial.kwargs})
+        return partial
+
+    @classmethod
+    def check_mapped(cls, given: dict[str, Any]) -> None:
+        """Check the arguments of a mapped task that are known when the DAG is parsed."""
+        _arguments.check(given)
+
+    def resume_execution(
+        self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any
+    ) -> Any:
+        """Go on after the deferral; one that no triggerer ended is ended here, at its bound."""
+        try:
+            return BaseOperator.resume_execution(self, next_method, next_kwargs, context)
+        except TaskDeferralTimeout:
+            if not self._outlived_bound():
+                raise
+            self.log.warning("No triggerer ended the wait by its bound; looking once more")
+            return self.outlived(context)
+
+    def outlived(self, context: Any) -> Any:
+        """Return what a wait ended in that reached its bound without a triggerer."""
+        event = self.poll_once()
+        if event is None:
+            event = success_event(None) if self.trouble is None else error_event(self.trouble)
+        return self.concluded(event, context)
+
+    def execute_complete(self, context: Any, event: Event) -> Any:
+        """Go on with what the trigger tells."""
+        return self.concluded(event, context)
+
+    def concluded(self, event: Event, context: Any) -> Event:  # noqa: ARG002
+        """Return the operation that finished, or raise."""
+        return raise_or_return(
+            event, self.op_id, retry_failed_operation=self.retry_failed_operation
+        )
+
+    def wait(self, context: Any) -> Any:
+        """Return what the wait ended in, or defer the task until it has ended.
+
+        One poll in the worker spares the triggerer the operations that have ended already.
+        """
+        started_at = time.time()
+        if not self.deferrable:
+            return self.concluded(self.wait_here(started_at, 0), context)
+        if (event := self.poll_once()) is not None:
+            return self.concluded(event, context)
+        now = time.time()
+        bounds = self.bounds
+        if bounds.max_polls == 1:
+            return self.concluded(success_event(None), context)
+        if bounds.max_wait is not None and bounds.max_wait - (now - started_at) <= (
+            self.first_poll_after
+        ):
+            # The triggerer could not poll in time: what is left is not worth a deferral.
+            return self.concluded(self.wait_here(started_at, 1), context)
+        self.defer(
+            trigger=NexusOperationTrigger(
+                op_id=self.op_id,
+                nexus_conn_id=self.nexus_conn_id,
+                project_id=self.project_id,
+                bounds=dataclasses.asdict(bounds),
+                started_at=started_at,
+                polls=1,
+                first_poll_at=now + self.first_poll_after,
+                hook=self._hook_path(),
+            ),
+            method_name="execute_complete",
+            kwargs=self.deferred_kwargs(),
+            timeout=self._deferral_timeout(),
+        )
+        raise AssertionError("defer() raises")
+
+    def deferred_kwargs(self) -> dict[str, Any] | None:
+        """Return what `execute_complete` gets beside the event."""
+        return None
+
+    def poll_once(self) -> Event | None:
+        """Return how the operation ended, or `None` for "not yet"; so is trouble that may pass."""
+        self.trouble = None
+        arguments = {**self.bounds.arguments(), "timeout": 1, "max_outage": 0}
+        with self.hook_class(self.nexus_conn_id).operations(self.project_id) as operations:
+            try:
+                operation = operations.wait_until_done(
+                    self.op_id, progress=ProgressLog(self.log), **arguments
+                )
+            except NexusError as error:
+                if not error.transient:
+                    return error_event(error)
+                self.log.warning("%s: the poll failed: %s", self.op_id, error)
+                self.trouble = error
+                return None
+        return None if operation is None else success_event(operation)
+
+    def wait_here(self, started_at: float, polls: int) -> Event:
+        """Wait in this worker."""
+        arguments = self.bounds.arguments(time.time() - started_at, polls)
+        with self.hook_class(self.nexus_conn_id).operations(self.project_id) as operations:
+            try:
+                return success_event(
+                    operations.wait_until_done(
+                        self.op_id, progress=ProgressLog(self.log), **arguments
+                    )
+                )
+            except NexusError as error:
+                return error_event(error)
+
+    def _hook_path(self) -> str | None:
+        hook = self.hook_class
+        return None if hook is NexusHook else f"{hook.__module__}.{hook.__qualname__}"
+
+    def _bound(self) -> timedelta | None:
+        """Return after how long a deferral has outlived the wait's bound for sure."""
+        max_wait = self.bounds.max_wait
+        if max_wait is None or max_wait > timedelta.max.total_seconds() / 2:
+            return None
+        return timedelta(seconds=max_wait + DEFERRAL_MARGIN)
+
+    def _deferral_timeout(self) -> timedelta | None:
+        bounds = (self.execution_timeout, self._bound())
+        return min((bound for bound in bounds if bound is not None), default=None)
+
+    def _outlived_bound(self) -> bool:
+        """Return whether it was the wait's bound that ended the deferral."""
+        bound = self._bound()
+        return bound is not None and bound == self._deferral_timeout()
