@@ -9,7 +9,9 @@ from nexus_operations import Operation, Update
 
 
 class ProgressLog:
-    """Logs each change of an operation's status and progress, and each poll that failed, once.
+    """Logs each change of an operation's status and progress.
+
+    A poll that failed stands in the same log already: the library tells it there.
 
     Args:
         log: The task's logger.
@@ -27,14 +29,6 @@ class ProgressLog:
             self._polled()
         if update.operation is not None:
             self._found(update.operation)
-        elif update.next_poll is not None:
-            self._log.warning(
-                "%s: poll %d failed, next in %.0f s: %s",
-                update.op_id,
-                update.polls,
-                update.next_poll,
-                update.error,
-            )
 
     def _found(self, operation: Operation) -> None:
         status = operation.status

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any, ClassVar
 
 from airflow.sdk import BaseOperator
+from airflow.sdk.definitions.mappedoperator import OperatorPartial
 from airflow.sdk.exceptions import TaskDeferralTimeout
 
 from nexus_operations import NexusError
@@ -23,6 +24,27 @@ from .triggers import NexusOperationTrigger
 DEFERRAL_MARGIN = 60.0
 """Seconds past its bound at which a deferred task is ended by the scheduler. A triggerer ends it
 within 5 s of the bound and needs some to tell so; this is for a deployment where none runs."""
+
+
+class _CheckedPartial(OperatorPartial):  # type: ignore[misc]
+    """A mapped task whose arguments are checked as far as they are written down in the DAG."""
+
+    def _expand(self, expand_input: Any, *, strict: bool) -> Any:
+        value = expand_input.value
+        if isinstance(value, Mapping):  # a list for each argument
+            tasks: list[Mapping[str, Any]] = [
+                {name: item} for name in value for item in _listed(value[name])
+            ]
+        else:  # arguments for each task
+            tasks = [item for item in _listed(value) if isinstance(item, Mapping)]
+        for given in tasks:
+            self.operator_class.check_mapped(given)
+        return super()._expand(expand_input, strict=strict)
+
+
+def _listed(value: Any) -> Iterable[Any]:
+    """Return the items of a list; nothing is known of another task's result."""
+    return value if isinstance(value, (list, tuple)) else ()
 
 
 class Waiting(BaseOperator):  # type: ignore[misc]
@@ -74,16 +96,17 @@ class Waiting(BaseOperator):  # type: ignore[misc]
 
     @classmethod
     def partial(cls, **kwargs: Any) -> Any:
-        """Map the task over what comes at run time; the other arguments are checked now."""
+        """Map the task over what comes at run time; what is known now is checked now."""
         partial = super().partial(**kwargs)
+        partial._expand_called = True  # noqa: SLF001  (another takes its place)
         given = dict(kwargs.get("default_args") or {})
         for outer in (partial.kwargs.get("task_group"), partial.kwargs.get("dag")):
             given = {**(getattr(outer, "default_args", None) or {}), **given}
         cls.check_mapped({**given, **partial.kwargs})
-        return partial
+        return _CheckedPartial(operator_class=cls, kwargs=partial.kwargs, params=partial.params)
 
     @classmethod
-    def check_mapped(cls, given: dict[str, Any]) -> None:
+    def check_mapped(cls, given: Mapping[str, Any]) -> None:
         """Check the arguments of a mapped task that are known when the DAG is parsed."""
         _arguments.check(given)
 

@@ -131,7 +131,7 @@ _clients = WeakKeyDictionary()
 
 @contextlib.asynccontextmanager
 async def shared_operations(
-    settings: ConnectionSettings, project_id: str | None
+    conn_id: str, settings: ConnectionSettings, project_id: str | None
 ) -> AsyncGenerator[AsyncOperations, None]:
     """Give the operations of a project over the one client that a triggerer has for a connection.
 
@@ -139,12 +139,14 @@ async def shared_operations(
     was changed gets a client of its own; a client is closed when its last trigger has gone.
     """
     clients = _clients.setdefault(asyncio.get_running_loop(), {})
-    if settings not in clients:
-        clients[settings] = _Shared(AsyncClient(**settings.arguments()))
+    with blaming(conn_id):
+        project_id = settings.project(project_id)
+        if settings not in clients:
+            clients[settings] = _Shared(AsyncClient(**settings.arguments()))
     shared = clients[settings]
     shared.users += 1
     try:
-        yield shared.client.get_project(settings.project(project_id)).operations
+        yield shared.client.get_project(project_id).operations
     finally:
         shared.users -= 1
         if not shared.users:

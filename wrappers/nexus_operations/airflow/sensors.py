@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
@@ -24,7 +24,7 @@ from ._waiting import Waiting
 
 __all__ = ["NexusOperationSensor"]
 
-TIME_IS_UP = (AirflowSensorTimeout, AirflowTaskTimeout, TaskDeferralTimeout)
+TIME_IS_UP = (AirflowSensorTimeout, AirflowTaskTimeout)
 
 REFUSED = {
     "max_wait": "the bound of a sensor's wait is its `timeout`",
@@ -81,7 +81,7 @@ class NexusOperationSensor(Waiting, BaseSensorOperator):  # type: ignore[misc]
         return super().partial(**kwargs)
 
     @classmethod
-    def check_mapped(cls, given: dict[str, Any]) -> None:
+    def check_mapped(cls, given: Mapping[str, Any]) -> None:
         """Check the arguments of a mapped sensor that are known when the DAG is parsed."""
         super().check_mapped(given)
         for name in ("timeout", "poke_interval"):
@@ -154,7 +154,9 @@ def _refuse(given: dict[str, Any]) -> None:
 
 
 def _as_a_sensor_says(error: BaseException) -> BaseException:
-    if isinstance(error, (NexusOperationStillRunning, TaskDeferralTimeout)):
-        timeout: BaseException = AirflowSensorTimeout(str(error))
-        return timeout
-    return error
+    said: BaseException = error
+    if isinstance(error, NexusOperationStillRunning):
+        said = AirflowSensorTimeout(str(error))
+    elif isinstance(error, TaskDeferralTimeout):  # `execution_timeout`, as in a worker
+        said = AirflowTaskTimeout("the deferral has outlived the task's execution_timeout")
+    return said

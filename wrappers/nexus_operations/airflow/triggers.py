@@ -109,7 +109,7 @@ class NexusOperationTrigger(BaseTrigger):  # type: ignore[misc]
         elapsed = max(time.time() - self.started_at, 0.0)
         arguments = self.bounds.arguments(elapsed, self.polls)
         progress = ProgressLog(self.log, self._polled)
-        async with shared_operations(settings, self.project_id) as operations:
+        async with shared_operations(self.nexus_conn_id, settings, self.project_id) as operations:
             try:
                 operation = await operations.wait_until_done(
                     self.op_id, progress=progress, **arguments
