@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
 from airflow.triggers.base import TriggerEvent
+from nexus_operations import WaitState
 from nexus_operations.airflow.triggers import NexusOperationTrigger
 from nexus_operations.simulator import Life
 
@@ -31,12 +32,8 @@ def connection(endpoint: str, *, secret: str = SECRET, **extra: object) -> str:
 
 def trigger(op_id: str, *, began: float = 0.0, polls: int = 0, **bounds: Any) -> Any:
     """Return a trigger of a wait that began some seconds ago."""
-    return NexusOperationTrigger(
-        op_id,
-        bounds={"pace": 0.1, **bounds},
-        started_at=time.time() - began,
-        polls=polls,
-    )
+    state = WaitState(op_id, time.time() - began, polls)
+    return NexusOperationTrigger(state.to_json(), bounds={"pace": 0.1, **bounds})
 
 
 async def fire(waiting: NexusOperationTrigger) -> dict[str, Any]:

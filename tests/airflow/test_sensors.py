@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -48,7 +48,7 @@ class Instance:
 def sense(op_id: str, **options: Any) -> Any:
     """Run a sensor to its end, all its reschedules included."""
     instance = Instance()
-    began = datetime.now(timezone.utc)
+    began = datetime.now(UTC)
     for _ in range(100):
         task = NexusOperationSensor(
             task_id="sense", op_id=op_id, **{"pace": 0.1, "timeout": 60, **options}
@@ -57,7 +57,7 @@ def sense(op_id: str, **options: Any) -> Any:
             return run_to_the_end(task, {"ti": instance})
         except AirflowRescheduleException as wish:
             instance.first = began
-            time.sleep(max((wish.reschedule_date - datetime.now(timezone.utc)).total_seconds(), 0))
+            time.sleep(max((wish.reschedule_date - datetime.now(UTC)).total_seconds(), 0))
     raise AssertionError("the sensor never ends")
 
 

@@ -6,9 +6,11 @@ import asyncio
 import json
 import logging
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from nexus_operations import AsyncOperations, WaitState
 from nexus_operations.airflow import hooks
 from nexus_operations.airflow.triggers import NexusOperationTrigger
 from nexus_operations.simulator import Life, Simulator, Trouble
@@ -19,12 +21,17 @@ from tests.airflow.support import CANCELLED, DONE, FAILS, SECRET, STUCK, fire, t
 class TestState:
     def test_what_it_serialises_takes_the_wait_up_again(self) -> None:
         waiting = trigger("op_1", began=100, polls=7, max_wait=50.0, max_polls=9)
+        waiting.state = replace(waiting.state, reached=True)
         path, arguments = waiting.serialize()
         assert path == "nexus_operations.airflow.triggers.NexusOperationTrigger"
         again = NexusOperationTrigger(**json.loads(json.dumps(arguments)))
         assert again.serialize() == (path, arguments)
-        assert arguments["polls"] == 7
-        assert arguments["started_at"] == pytest.approx(time.time() - 100, abs=5)
+        assert arguments["state"] == {
+            "op_id": "op_1",
+            "started_at": pytest.approx(time.time() - 100, abs=5),
+            "polls": 7,
+            "reached": True,
+        }
         assert arguments["bounds"]["max_wait"] == 50.0
         assert "secret" not in json.dumps(arguments)
 
@@ -44,7 +51,7 @@ class TestWait:
         event = asyncio.run(fire(waiting))
         assert event["operation"]["status"]["overview"] == "Finished"
         assert event["operation"]["createDate"] > 0
-        assert waiting.polls == simulator.service.request_count > 1
+        assert waiting.state.polls == simulator.service.request_count > 1
 
     def test_the_first_poll_waits(self, simulator: Simulator) -> None:
         waiting = trigger(simulator.start(DONE))
@@ -63,11 +70,37 @@ class TestWait:
         event = asyncio.run(fire(trigger(op_id, began=100, max_wait=50.0)))
         assert event["operation"]["status"]["overview"] == "Finished"
 
+    @pytest.mark.parametrize(
+        ("began", "reached", "goes_on_as"),
+        [(10, False, False), (10, True, True), (150, False, True)],
+    )
+    def test_that_the_service_was_reached_is_part_of_the_state(
+        self,
+        began: float,
+        reached: bool,
+        goes_on_as: bool,
+        simulator: Simulator,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        waiting = trigger(simulator.start(DONE), began=began)
+        waiting.state = replace(waiting.state, reached=reached)
+        seen: list[WaitState] = []
+        wait = AsyncOperations.wait_until_done
+
+        async def spied(operations: Any, state: Any, **options: Any) -> Any:
+            seen.append(state)
+            return await wait(operations, state, **options)
+
+        monkeypatch.setattr(AsyncOperations, "wait_until_done", spied)
+        asyncio.run(fire(waiting))
+        assert [state.reached for state in seen] == [goes_on_as]
+        assert seen[0].started_at == pytest.approx(time.time() - began, abs=5)
+
     def test_polls_made_before_count(self, simulator: Simulator) -> None:
         waiting = trigger(simulator.start(STUCK), polls=7, max_polls=9)
         assert asyncio.run(fire(waiting)) == {"operation": None}
         assert simulator.service.request_count == 2
-        assert waiting.serialize()[1]["polls"] == 9
+        assert waiting.serialize()[1]["state"]["polls"] == 9
 
     def test_an_epoch_that_lies_ahead_does_no_harm(self, simulator: Simulator) -> None:
         event = asyncio.run(fire(trigger(simulator.start(DONE), began=-1e6)))
@@ -123,7 +156,7 @@ class TestLog:
     ) -> None:
         op_id = simulator.start(DONE)
         waiting = self.logged(op_id, max_wait=60.0)
-        waiting.started_at = 1_700_000_000.0
+        waiting.state = replace(waiting.state, started_at=1_700_000_000.0)
         asyncio.run(fire(waiting))
         first = lines.messages[0]
         assert op_id in first

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from airflow.sdk.configuration import conf
 
-from nexus_operations import Adaptive
+from nexus_operations import Adaptive, WaitState
 
 from .._core import checks
 
 FIRST_POLL_AFTER = 8.0
 """Seconds from the deferral to the triggerer's first poll, by default. An event that comes while
 the scheduler still settles the deferral can be taken for a state mismatch, which fails the task."""
+
+ESTABLISHED = 120.0
+"""Seconds after which a wait that goes on has reached the service: one that never did ends after 60
+s."""
 
 TEMPLATE_MARKS = ("{{", "{%", "{#")
 
@@ -52,21 +58,33 @@ class Bounds:
         max_outage = given.get("max_outage", defaults.max_outage)
         return cls(
             max_wait=checks.optional_seconds("max_wait", max_wait),
-            max_polls=checks.polls("max_polls", given.get("max_polls")),
+            max_polls=checks.optional_positive_int("max_polls", given.get("max_polls")),
             max_outage=checks.optional_seconds("max_outage", max_outage),
             raise_exception_if=tuple(sorted(named)),
-            pace=Adaptive(pace=given.get("pace", defaults.pace)).pace,
+            pace=checks.seconds("pace", given.get("pace", defaults.pace), positive=True),
         )
 
-    def arguments(self, elapsed: float = 0.0, polls: int = 0) -> dict[str, Any]:
-        """Return the arguments of `wait_until_done` for what is left of the wait."""
+    def arguments(self) -> dict[str, Any]:
+        """Return the arguments of `wait_until_done`."""
         return {
-            "timeout": None if self.max_polls is None else max(self.max_polls - polls, 1),
-            "max_wait": None if self.max_wait is None else max(self.max_wait - elapsed, 0.0),
+            "timeout": self.max_polls,
+            "max_wait": self.max_wait,
             "max_outage": self.max_outage,
             "raise_exception_if": self.raise_exception_if,
             "schedule": Adaptive(pace=self.pace),
         }
+
+    def resumed(self, state: WaitState) -> WaitState:
+        """Return the state that a wait goes on from, in this process or in another.
+
+        However late that is, one more poll is made. That the service was reached is known of a wait
+        that has gone on for long, even where the process that reached it is gone.
+        """
+        now, started_at = time.time(), state.started_at
+        reached = state.reached or now - started_at > ESTABLISHED
+        if self.max_wait is not None:
+            started_at = max(started_at, now - self.max_wait)
+        return dataclasses.replace(state, started_at=started_at, reached=reached)
 
 
 def check(given: Mapping[str, Any]) -> None:
@@ -119,10 +137,7 @@ def operation_id(name: str, value: object) -> str:
         raise TypeError(
             f"{name} must be an operation's id, its link or the operation, not {checks.show(value)}"
         )
-    if "/" in value:
-        last = value.rstrip("/").rpartition("/")[2]
-        value = last if last.startswith("op_") else f"op_{last}"
-    return checks.identifier(name, value)
+    return checks.operation_identifier(name, value)
 
 
 def default_deferrable() -> bool:

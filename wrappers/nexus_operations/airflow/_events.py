@@ -11,16 +11,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowNotFoundException
 
-import nexus_operations
-from nexus_operations import NexusError, Operation, OperationFailedError
+from nexus_operations import NexusError, Operation, OperationFailedError, wire
 
 Event = dict[str, Any]
-
-ATTRIBUTES = ("message", "status_code", "retry_after", "transient", "reached", "path")
-"""What is kept of a `NexusError`; `detail` is not, for a body can be large."""
 
 SETTINGS_ERRORS = (AirflowNotFoundException, ImportError, ValueError, TypeError)
 """Errors that name something to set right: a connection, a variable, an argument."""
@@ -34,12 +29,14 @@ class NexusOperationFailed(OperationFailedError, AirflowFailException):  # type:
     """
 
     def __init__(self, operation: Operation | Mapping[str, Any]) -> None:
-        super().__init__(operation if isinstance(operation, Operation) else decoded(operation))
+        if not isinstance(operation, Operation):
+            operation = Operation.from_dict(dict(operation))
+        super().__init__(operation)
 
     def serialize(self) -> tuple[str, tuple[()], dict[str, Any]]:
         """Return what Airflow rebuilds the error from: class path, `args` and `kwargs`."""
         cls = type(self)
-        arguments = {"operation": msgspec.to_builtins(self.operation)}
+        arguments = {"operation": self.operation.to_dict()}
         return f"{cls.__module__}.{cls.__name__}", (), arguments
 
 
@@ -47,24 +44,17 @@ class NexusOperationStillRunning(AirflowException):  # type: ignore[misc]
     """The operation outlived the bound of the wait; a retry of the task waits on."""
 
 
-def decoded(body: Mapping[str, Any]) -> Operation:
-    """Return an operation from its JSON form."""
-    return Operation.from_json(msgspec.json.encode(dict(body)))
-
-
 def success_event(operation: Operation | None) -> Event:
     """Return the event of a wait that ended without an error; `None` is still running."""
-    return {"operation": None if operation is None else msgspec.to_builtins(operation)}
+    return wire.result_to_json(operation)
 
 
 def error_event(error: Exception) -> Event:
     """Return the event of a wait that ended in a `NexusError` or in one of `SETTINGS_ERRORS`."""
-    kind = type(error).__name__
-    if isinstance(error, OperationFailedError):
-        return {**success_event(error.operation), "error": {"type": kind}}
+    if isinstance(error, OperationFailedError):  # the operation has its message
+        return {**success_event(error.operation), "error": {"type": type(error).__name__}}
     if isinstance(error, NexusError):
-        kept = {name: getattr(error, name, None) for name in ATTRIBUTES}
-        return {"operation": None, "error": {"type": kind, **kept}}
+        return wire.result_to_json(None, error)
     kind = next(known.__name__ for known in SETTINGS_ERRORS if isinstance(error, known))
     return {"operation": None, "error": {"type": kind, "message": str(error)}}
 
@@ -79,31 +69,16 @@ def raise_or_return(event: Event, op_id: str, *, retry_failed_operation: bool) -
         NexusError: There was trouble with the service; the library's own class. It is retried.
         ValueError, TypeError, ImportError, AirflowNotFoundException: Something has to be set right.
     """
-    body, error = event.get("operation"), event.get("error")
-    if error is None:
-        if body is None:
-            raise NexusOperationStillRunning(f"{op_id} is still running at the bound of the wait")
-        finished: Event = body
-        return finished
-    if body is not None:
-        kind = OperationFailedError if retry_failed_operation else NexusOperationFailed
-        raise kind(decoded(body))
-    raise _rebuilt(error)
-
-
-def _rebuilt(told: Mapping[str, Any]) -> Exception:
-    """Return the error that an event tells of."""
-    name, message = str(told["type"]), str(told["message"])
-    for settings_error in SETTINGS_ERRORS:
-        if settings_error.__name__ == name:
-            error: Exception = settings_error(message)
-            return error
-    kind = getattr(nexus_operations, name, NexusError)
-    if not (isinstance(kind, type) and issubclass(kind, NexusError)):
-        kind = NexusError
-    rebuilt = kind.__new__(kind)
-    options = {key: told.get(key) for key in ("status_code", "retry_after", "transient")}
-    NexusError.__init__(rebuilt, message, reached=told.get("reached", True), **options)
-    if told.get("path") is not None:
-        vars(rebuilt)["path"] = told["path"]
-    return rebuilt
+    for known in SETTINGS_ERRORS:
+        if (event.get("error") or {}).get("type") == known.__name__:
+            raise known(event["error"]["message"])
+    try:
+        operation = wire.result_from_json(event)
+    except OperationFailedError as error:
+        if retry_failed_operation:
+            raise
+        raise NexusOperationFailed(error.operation) from None
+    if operation is None:
+        raise NexusOperationStillRunning(f"{op_id} is still running at the bound of the wait")
+    finished: Event = event["operation"]
+    return finished

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from nexus_operations import Operation, Update
+from nexus_operations import Operation, Update, WaitState
 
 
 class ProgressLog:
@@ -15,18 +16,21 @@ class ProgressLog:
 
     Args:
         log: The task's logger.
-        polled: Called at each poll.
+        state: The state of the wait before its first poll.
+        keep: Called with the state of the wait after each poll.
     """
 
-    def __init__(self, log: Any, polled: Callable[[], None] | None = None) -> None:
+    def __init__(self, log: Any, state: WaitState, keep: Callable[[WaitState], None]) -> None:
         self._log = log
-        self._polled = polled
+        self._state = state
+        self._keep = keep
         self._shown: tuple[str, int, int] | None = None
 
     def __call__(self, update: Update) -> None:
         """Take in what a poll found."""
-        if self._polled is not None:
-            self._polled()
+        reached = self._state.reached or update.error is None or update.error.reached
+        self._state = dataclasses.replace(self._state, polls=update.polls, reached=reached)
+        self._keep(self._state)
         if update.operation is not None:
             self._found(update.operation)
 

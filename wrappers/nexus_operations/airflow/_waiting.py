@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
@@ -12,7 +13,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.definitions.mappedoperator import OperatorPartial
 from airflow.sdk.exceptions import TaskDeferralTimeout
 
-from nexus_operations import NexusError
+from nexus_operations import NexusError, Operation, WaitState
 
 from . import _arguments
 from ._arguments import FIRST_POLL_AFTER, Bounds
@@ -54,6 +55,9 @@ class Waiting(BaseOperator):  # type: ignore[misc]
     """What looks the connection up, in the worker and in the triggerer."""
 
     op_id: str
+
+    state: WaitState | None = None
+    """The wait's state, once it has begun."""
 
     trouble: NexusError | None = None
     """Why the last single poll failed, if it did."""
@@ -144,28 +148,26 @@ class Waiting(BaseOperator):  # type: ignore[misc]
 
         One poll in the worker spares the triggerer the operations that have ended already.
         """
-        started_at = time.time()
+        self.state = WaitState(self.op_id, time.time())
         if not self.deferrable:
-            return self.concluded(self.wait_here(started_at, 0), context)
+            return self.concluded(self.wait_here(), context)
         if (event := self.poll_once()) is not None:
             return self.concluded(event, context)
         now = time.time()
         bounds = self.bounds
         if bounds.max_polls == 1:
             return self.concluded(success_event(None), context)
-        if bounds.max_wait is not None and bounds.max_wait - (now - started_at) <= (
-            self.first_poll_after
-        ):
+        left = math.inf if bounds.max_wait is None else bounds.max_wait
+        left -= now - self.state.started_at
+        if left <= self.first_poll_after:
             # The triggerer could not poll in time: what is left is not worth a deferral.
-            return self.concluded(self.wait_here(started_at, 1), context)
+            return self.concluded(self.wait_here(), context)
         self.defer(
             trigger=NexusOperationTrigger(
-                op_id=self.op_id,
+                self.state.to_json(),
                 nexus_conn_id=self.nexus_conn_id,
                 project_id=self.project_id,
                 bounds=dataclasses.asdict(bounds),
-                started_at=started_at,
-                polls=1,
                 first_poll_at=now + self.first_poll_after,
                 hook=self._hook_path(),
             ),
@@ -182,32 +184,37 @@ class Waiting(BaseOperator):  # type: ignore[misc]
     def poll_once(self) -> Event | None:
         """Return how the operation ended, or `None` for "not yet"; so is trouble that may pass."""
         self.trouble = None
-        arguments = {**self.bounds.arguments(), "timeout": 1, "max_outage": 0}
-        with self.hook_class(self.nexus_conn_id).operations(self.project_id) as operations:
-            try:
-                operation = operations.wait_until_done(
-                    self.op_id, progress=ProgressLog(self.log), **arguments
-                )
-            except NexusError as error:
-                if not error.transient:
-                    return error_event(error)
-                self.log.warning("%s: the poll failed: %s", self.op_id, error)
-                self.trouble = error
-                return None
+        try:
+            polls = 0 if self.state is None else self.state.polls
+            operation = self._polled(timeout=polls + 1, max_outage=0)
+        except NexusError as error:
+            if not error.transient:
+                return error_event(error)
+            self.log.warning("%s: the poll failed: %s", self.op_id, error)
+            self.trouble = error
+            return None
         return None if operation is None else success_event(operation)
 
-    def wait_here(self, started_at: float, polls: int) -> Event:
+    def wait_here(self) -> Event:
         """Wait in this worker."""
-        arguments = self.bounds.arguments(time.time() - started_at, polls)
+        try:
+            return success_event(self._polled())
+        except NexusError as error:
+            return error_event(error)
+
+    def _polled(self, **bounds: Any) -> Operation | None:
+        """Return what `wait_until_done` does, from the state of the wait on."""
+        if self.state is None:
+            self.state = WaitState(self.op_id, time.time())
+        state = self.bounds.resumed(self.state)
+        log = ProgressLog(self.log, state, self._keep)
         with self.hook_class(self.nexus_conn_id).operations(self.project_id) as operations:
-            try:
-                return success_event(
-                    operations.wait_until_done(
-                        self.op_id, progress=ProgressLog(self.log), **arguments
-                    )
-                )
-            except NexusError as error:
-                return error_event(error)
+            return operations.wait_until_done(
+                state, progress=log, **{**self.bounds.arguments(), **bounds}
+            )
+
+    def _keep(self, state: WaitState) -> None:
+        self.state = state
 
     def _hook_path(self) -> str | None:
         hook = self.hook_class
@@ -216,9 +223,7 @@ class Waiting(BaseOperator):  # type: ignore[misc]
     def _bound(self) -> timedelta | None:
         """Return after how long a deferral has outlived the wait's bound for sure."""
         max_wait = self.bounds.max_wait
-        if max_wait is None or max_wait > timedelta.max.total_seconds() / 2:
-            return None
-        return timedelta(seconds=max_wait + DEFERRAL_MARGIN)
+        return None if max_wait is None else timedelta(seconds=max_wait + DEFERRAL_MARGIN)
 
     def _deferral_timeout(self) -> timedelta | None:
         bounds = (self.execution_timeout, self._bound())

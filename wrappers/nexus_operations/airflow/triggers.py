@@ -7,23 +7,20 @@ import dataclasses
 import importlib
 import time
 from collections.abc import AsyncIterator, Mapping
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from nexus_operations import NexusError, UnauthorizedError
+from nexus_operations import NexusError, UnauthorizedError, WaitState
 
-from ._arguments import Bounds
+from ._arguments import Bounds, operation_id
 from ._connection import ConnectionSettings
 from ._events import SETTINGS_ERRORS, Event, error_event, success_event
 from ._progress import ProgressLog
 from .hooks import NexusHook, shared_operations
 
 __all__ = ["NexusOperationTrigger"]
-
-FAR_AHEAD = 1e9
-"""Seconds beyond which an instant is not worth a date."""
 
 
 class NexusOperationTrigger(BaseTrigger):  # type: ignore[misc]
@@ -33,13 +30,11 @@ class NexusOperationTrigger(BaseTrigger):  # type: ignore[misc]
     does not know the secret (it may have been rotated since).
 
     Args:
-        op_id: The operation's id.
+        state: The operation's id, or the state of a wait as `WaitState.to_json` writes it.
         nexus_conn_id: The connection's id.
         project_id: The project's id; `None` is the connection's.
         bounds: The bounds of the wait (`max_wait`, `max_polls`, `max_outage`,
             `raise_exception_if`, `pace`); those left out are the operator's defaults.
-        started_at: When the wait began, in seconds since the Unix epoch; now by default.
-        polls: Retrievals made so far.
         first_poll_at: The instant before which this trigger does not poll, in seconds since the
             Unix epoch: the scheduler has to settle the deferral before it gets an event.
         hook: The class that looks the connection up, as `module.Class`.
@@ -47,24 +42,27 @@ class NexusOperationTrigger(BaseTrigger):  # type: ignore[misc]
 
     def __init__(
         self,
-        op_id: str,
+        state: str | Mapping[str, Any],
         nexus_conn_id: str = NexusHook.default_conn_name,
         project_id: str | None = None,
         bounds: Mapping[str, Any] | None = None,
-        started_at: float | None = None,
-        polls: int = 0,
         first_poll_at: float = 0.0,
         hook: str | None = None,
     ) -> None:
         super().__init__()
-        self.op_id = op_id
+        if isinstance(state, str):
+            state = WaitState(operation_id("state", state), time.time()).to_json()
+        self.state = WaitState.from_json(dict(state))
         self.nexus_conn_id = nexus_conn_id
         self.project_id = project_id
         self.bounds = Bounds.checked(bounds or {})
-        self.started_at = time.time() if started_at is None else started_at
-        self.polls = polls
         self.first_poll_at = first_poll_at
         self.hook = hook
+
+    @property
+    def op_id(self) -> str:
+        """The operation's id."""
+        return self.state.op_id
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class's path, and the arguments that take the wait up again."""
@@ -72,12 +70,10 @@ class NexusOperationTrigger(BaseTrigger):  # type: ignore[misc]
         return (
             f"{type(self).__module__}.{type(self).__qualname__}",
             {
-                "op_id": self.op_id,
+                "state": self.state.to_json(),
                 "nexus_conn_id": self.nexus_conn_id,
                 "project_id": self.project_id,
                 "bounds": {**bounds, "raise_exception_if": list(self.bounds.raise_exception_if)},
-                "started_at": self.started_at,
-                "polls": self.polls,
                 "first_poll_at": self.first_poll_at,
                 "hook": self.hook,
             },
@@ -105,14 +101,13 @@ class NexusOperationTrigger(BaseTrigger):  # type: ignore[misc]
 
     async def _wait_with(self, settings: ConnectionSettings) -> tuple[Event, bool]:
         """Return what the wait ended in, and whether that is that the secret is not known."""
-        # The epoch is the one clock that two machines share.
-        elapsed = max(time.time() - self.started_at, 0.0)
-        arguments = self.bounds.arguments(elapsed, self.polls)
-        progress = ProgressLog(self.log, self._polled)
-        async with shared_operations(self.nexus_conn_id, settings, self.project_id) as operations:
+        state = self.bounds.resumed(self.state)
+        log = ProgressLog(self.log, state, self._polled)
+        conn_id, project_id = self.nexus_conn_id, self.project_id
+        async with shared_operations(conn_id, settings, project_id) as operations:
             try:
                 operation = await operations.wait_until_done(
-                    self.op_id, progress=progress, **arguments
+                    state, progress=log, **self.bounds.arguments()
                 )
             except NexusError as error:
                 return error_event(error), isinstance(error, UnauthorizedError)
@@ -122,14 +117,14 @@ class NexusOperationTrigger(BaseTrigger):  # type: ignore[misc]
         hook = NexusHook if self.hook is None else _imported(self.hook)
         return await hook(self.nexus_conn_id).async_settings()
 
-    def _polled(self) -> None:
-        self.polls += 1
+    def _polled(self, state: WaitState) -> None:
+        self.state = dataclasses.replace(self.state, polls=state.polls, reached=state.reached)
 
     def _until(self) -> str:
         """Return until when the wait lasts, for people."""
-        if self.bounds.max_wait is None or self.bounds.max_wait > FAR_AHEAD:
+        if self.bounds.max_wait is None:
             return "until it has ended"
-        end = datetime.fromtimestamp(self.started_at + self.bounds.max_wait, timezone.utc)
+        end = datetime.fromtimestamp(self.state.started_at + self.bounds.max_wait, UTC)
         return f"until {end:%Y-%m-%d %H:%M:%S} UTC at the latest"
 
 
