@@ -156,7 +156,6 @@ class Airflow:
             "AIRFLOW__CORE__PARALLELISM": "8",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database,
-            "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
             "AIRFLOW__TRIGGERER__CAPACITY": str(capacity),
             "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "2",
             "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "10",
@@ -181,11 +180,13 @@ class Airflow:
     def start(self, part: str, name: str | None = None) -> int:
         """Start a part; return its pid."""
         name = name or part
-        skip = ["--skip-serve-logs"] if part in ("scheduler", "triggerer") else []
+        runs_tasks = part in ("scheduler", "triggerer")
+        skip = ["--skip-serve-logs"] if runs_tasks else []
+        env = {**self.env, "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO" if runs_tasks else "WARNING"}
         with (self.folder / f"{name}.log").open("w") as log:
             self.processes[name] = subprocess.Popen(
                 [sys.executable, "-m", "airflow", part, *skip],
-                env=self.env,
+                env=env,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
