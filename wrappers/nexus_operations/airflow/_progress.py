@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from nexus_operations import Operation, Update, WaitState
+
+
+def until(state: WaitState, max_wait: float | None) -> str:
+    """Return until when a wait lasts, for people."""
+    if max_wait is None:
+        return "until it has ended"
+    end = datetime.fromtimestamp(state.started_at + max_wait, UTC)
+    return f"until {end:%Y-%m-%d %H:%M:%S} UTC at the latest"
 
 
 class ProgressLog:

@@ -18,7 +18,7 @@ from nexus_operations import NexusError, Operation, WaitState
 from . import _arguments
 from ._arguments import FIRST_POLL_AFTER, Bounds
 from ._events import Event, error_event, raise_or_return, success_event
-from ._progress import ProgressLog
+from ._progress import ProgressLog, until
 from .hooks import NexusHook
 from .triggers import NexusOperationTrigger
 
@@ -197,6 +197,9 @@ class Waiting(BaseOperator):  # type: ignore[misc]
 
     def wait_here(self) -> Event:
         """Wait in this worker."""
+        assert self.state is not None
+        bound = until(self.state, self.bounds.max_wait)
+        self.log.info("%s: waiting in the worker %s", self.op_id, bound)
         try:
             return success_event(self._polled())
         except NexusError as error:

@@ -7,7 +7,6 @@ import dataclasses
 import importlib
 import time
 from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -17,7 +16,7 @@ from nexus_operations import NexusError, UnauthorizedError, WaitState
 from ._arguments import Bounds, operation_id
 from ._connection import ConnectionSettings
 from ._events import SETTINGS_ERRORS, Event, error_event, success_event
-from ._progress import ProgressLog
+from ._progress import ProgressLog, until
 from .hooks import NexusHook, shared_operations
 
 __all__ = ["NexusOperationTrigger"]
@@ -81,7 +80,8 @@ class NexusOperationTrigger(BaseTrigger):  # type: ignore[misc]
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, then tell the task."""
-        self.log.info("%s: waiting in the triggerer %s", self.op_id, self._until())
+        bound = until(self.state, self.bounds.max_wait)
+        self.log.info("%s: waiting in the triggerer %s", self.op_id, bound)
         await asyncio.sleep(max(self.first_poll_at - time.time(), 0.0))
         try:
             event = await self._wait()
@@ -119,13 +119,6 @@ class NexusOperationTrigger(BaseTrigger):  # type: ignore[misc]
 
     def _polled(self, state: WaitState) -> None:
         self.state = dataclasses.replace(self.state, polls=state.polls, reached=state.reached)
-
-    def _until(self) -> str:
-        """Return until when the wait lasts, for people."""
-        if self.bounds.max_wait is None:
-            return "until it has ended"
-        end = datetime.fromtimestamp(self.state.started_at + self.bounds.max_wait, UTC)
-        return f"until {end:%Y-%m-%d %H:%M:%S} UTC at the latest"
 
 
 def _imported(path: str) -> type[NexusHook]:
