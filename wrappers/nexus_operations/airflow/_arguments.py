@@ -31,10 +31,10 @@ class Bounds:
 
     Attributes:
         max_wait: Seconds that the wait may take, from when the task began it; `None` for no bound.
-        max_polls: The most retrievals made; `None` for no bound.
+        max_polls: The most polls made; `None` for no bound.
         max_outage: Seconds without an answer that are tolerated; `None` for no bound.
         raise_exception_if: The statuses that fail the task.
-        pace: Multiplies the delays between retrievals.
+        pace: Multiplies the delays between polls.
     """
 
     max_wait: float | None = 36000.0

@@ -28,12 +28,12 @@ class NexusWaitOperator(Waiting):
         nexus_conn_id: The connection's id (templated).
         max_wait: Seconds, or a `timedelta`, that the wait may take; 10 hours by default, `None` for
             no bound.
-        max_polls: The most retrievals made; by default, and for `None`, there is no bound.
+        max_polls: The most polls made; by default, and for `None`, there is no bound.
         max_outage: Seconds, or a `timedelta`, without an answer that are tolerated; half an hour by
             default, `None` for no bound.
         raise_exception_if: The status, or statuses, that fail the task, by default `Errored` and
             `Cancelled`; `None` for none.
-        pace: Multiplies the delays between retrievals; below 1 there are more of them.
+        pace: Multiplies the delays between polls; below 1 there are more of them.
         retry_failed_operation: Whether a failed operation may be waited for again by a retry (where
             an upstream task that is cleared with it starts a new one).
         first_poll_after: Seconds from the deferral to the triggerer's first poll, by default 8. The

@@ -54,7 +54,7 @@ class NexusOperationSensor(Waiting, BaseSensorOperator):  # type: ignore[misc]
         max_outage: Seconds, or a `timedelta`, without an answer that are tolerated; `None` for no
             bound. With `mode="reschedule"`, which remembers nothing, an outage lasts to `timeout`.
         raise_exception_if: The status, or statuses, that fail the task; `None` for none.
-        pace: Multiplies the delays between retrievals; below 1 there are more of them.
+        pace: Multiplies the delays between polls; below 1 there are more of them.
         retry_failed_operation: Whether a failed operation may be waited for again by a retry.
         first_poll_after: Seconds from the deferral to the triggerer's first poll; see
             `NexusWaitOperator`.
