@@ -25,7 +25,9 @@ from tests.terminal import Terminal
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
-# Code for Airflow runs in Airflow's environment: tests/airflow/test_dag.py.
+ELSEWHERE = {"airflow", "engines"}
+"""Pages whose code runs in environments of its own: tests/airflow/ and tests/engines/."""
+
 NOT_RUN = {"json", "yaml"}
 """Kinds of block that are no code; they are parsed."""
 
@@ -36,7 +38,7 @@ def blocks(*kinds: str) -> list[Any]:
         pytest.param(textwrap.dedent(block), id=f"{page.stem}-{number}")
         for page in PAGES
         for number, (_, kind, block) in enumerate(FENCE.findall(page.read_text()), 1)
-        if kind in kinds and not (kind == "python" and page.stem == "airflow")
+        if kind in kinds and not (kind == "python" and page.stem in ELSEWHERE)
     ]
 
 
