@@ -7,16 +7,10 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from . import checks as arguments
+from .hazard import AGE_OFFSET, BASE_DELAY, GROWTH, Expectation, base_delay, base_polls
 
-PLAIN = 0.85
-"""Seconds of delay at an age of one second, where nothing is known but the age (pace 1)."""
-
-GROWTH = 0.4
-"""Power of the age with which plain delays grow. The square root is best where the chance of ending
-falls as 1/age; it falls more slowly over the first minutes of most jobs."""
-
-YOUTH = 0.5
-"""Seconds added to the age, so that the delay at age 0 is not 0."""
+SHORTEST = 0.05
+"""Seconds of delay, at least."""
 
 NEAR = 0.6
 """Seconds of delay where the end is expected at any moment (pace 1)."""
@@ -77,6 +71,7 @@ class History:
         begun: The age at which it began, as far as can be told.
         consistent: Whether progress never went backwards and the total never changed.
         last, previous: The last two polls that found progress, or `None`.
+        expected: What earlier operations of its kind tell of it, or `None` if nothing is known.
     """
 
     __slots__ = (
@@ -85,6 +80,7 @@ class History:
         "begun",
         "consistent",
         "done",
+        "expected",
         "last",
         "polls",
         "previous",
@@ -103,6 +99,7 @@ class History:
         self.consistent = True
         self.last: Change | None = None
         self.previous: Change | None = None
+        self.expected: Expectation | None = None
 
     @property
     def stalled(self) -> bool:
@@ -164,14 +161,17 @@ class Adaptive:
 
     def next_delay(self, history: History) -> float:
         """Return the delay for what is known of the operation."""
-        plain = self.pace * PLAIN * math.pow(history.age + YOUTH, GROWTH)
-        if history.queued:
+        plain = self.pace * BASE_DELAY * math.pow(history.age + AGE_OFFSET, GROWTH)
+        predicted = history.last is not None and history.consistent and not history.stalled
+        if history.expected is not None and not predicted:
+            delay = history.expected.delay(history.age, self.pace)
+        elif history.queued:
             delay = QUEUED * plain
-        elif history.last is None or not history.consistent or history.stalled:
+        elif not predicted:
             delay = plain
         else:
             delay = self._informed_delay(history, history.last, plain)
-        return min(delay, self.maximum)
+        return max(min(delay, self.maximum), SHORTEST)
 
     def _informed_delay(self, history: History, last: Change, plain: float) -> float:
         """Return the delay where there is progress to predict the end from."""
@@ -192,10 +192,7 @@ class Adaptive:
 
     def _plain_polls(self, history: History) -> float:
         """Return how many polls plain delays would have made in the wait so far."""
-        power = 1.0 - GROWTH
-        grown = math.pow(history.age + YOUTH, power)
-        grown -= math.pow(history.age_at_start + YOUTH, power)
-        return 1.0 + grown / (power * PLAIN * self.pace)
+        return 1.0 + (base_polls(history.age) - base_polls(history.age_at_start)) / self.pace
 
 
 def predict_end(history: History, last: Change) -> tuple[float, float]:
