@@ -57,6 +57,7 @@ class Distribution:
     sigma: float
 
     def draw(self, luck: random.Random) -> float:
+        """Return one duration."""
         duration = self.median * math.exp(self.sigma * luck.gauss(0, 1))
         return min(max(duration, SHORTEST), LONGEST)
 
@@ -128,7 +129,7 @@ def wait(
     return Cost(polls, age - duration)
 
 
-class Sequence_(NamedTuple):
+class Costs(NamedTuple):
     """What a sequence cost each policy: in all, and once every kind was known."""
 
     whole: dict[str, Cost]
@@ -137,7 +138,7 @@ class Sequence_(NamedTuple):
 
 def sequence(
     kinds: Sequence[Distribution], runs: int, seed: int, schedule: Schedule | None = None
-) -> Sequence_:
+) -> Costs:
     """Run every kind in turn, again and again, under each policy."""
     schedule = schedule or Adaptive()
     luck = random.Random(seed)
@@ -160,7 +161,7 @@ def sequence(
                 whole[name] += cost
                 if run >= LEARNT:
                     known[name] += cost
-    return Sequence_(whole, known)
+    return Costs(whole, known)
 
 
 def fleet(

@@ -28,7 +28,7 @@ from nexus_operations import (
     OperationStatus,
     Schedule,
 )
-from nexus_operations._core.poller import Policy, Poll, Poller
+from nexus_operations._core.poller import Bounds, Poll, Poller
 from nexus_operations.simulator import Life
 
 SHAPES = ("linear", "front", "back", "stall", "burst")
@@ -136,20 +136,19 @@ def wait_as_peer(work: Work, delays: Iterator[float]) -> tuple[int, float]:
     raise AssertionError("a schedule ended before the operation")
 
 
-def wait_as_we_do(work: Work, policy: Policy) -> tuple[int, float]:
+def wait_as_we_do(work: Work, schedule: Schedule, luck: Callable[[], float]) -> tuple[int, float]:
     """Return the requests and the lag of our wait: the library's own poller decides."""
     age = work.attached
-    poller = Poller(policy, age)
+    poller = Poller(unbounded(schedule), age, random=luck)
     while isinstance(poller.step, Poll):
         age += poller.step.delay
         poller.received(snapshot(work.life, age), age, age)
     return poller.polls, age - work.life.duration
 
 
-def our_policy(schedule: Schedule, luck: Callable[[], float]) -> Policy:
-    return Policy(
-        max_polls=None, max_wait=None, raise_if=frozenset(), schedule=schedule, random=luck
-    )
+def unbounded(schedule: Schedule) -> Bounds:
+    """Return bounds that end no wait."""
+    return Bounds(max_polls=None, max_wait=None, raise_if=frozenset(), schedule=schedule)
 
 
 def summary(works: Sequence[Work], results: Sequence[tuple[int, float]]) -> dict[str, float]:
@@ -169,8 +168,8 @@ def summary(works: Sequence[Work], results: Sequence[tuple[int, float]]) -> dict
 
 
 def run(works: Sequence[Work], schedule: Schedule, seed: int) -> dict[str, float]:
-    policy = our_policy(schedule, random.Random(seed).random)
-    return summary(works, [wait_as_we_do(work, policy) for work in works])
+    luck = random.Random(seed).random
+    return summary(works, [wait_as_we_do(work, schedule, luck) for work in works])
 
 
 def run_peer(works: Sequence[Work], peer: Delays, seed: int) -> dict[str, float]:

@@ -14,7 +14,7 @@ from .hazard import Expectation
 from .kinds import Kind, Sort
 
 Key = tuple[str, ...]
-"""What tells kinds apart: by convention the endpoint, the project's id, and the operation's kind."""
+"""What tells kinds apart: by convention the endpoint, the project's id and the kind's name."""
 
 MOST_KINDS = 10_000
 """Kinds remembered by default, at most."""

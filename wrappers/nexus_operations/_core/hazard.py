@@ -42,6 +42,9 @@ GRID = (-4.0, -3.4, -3.0, -2.6, -2.2, -1.8, -1.4, -1.0, -0.6, -0.2)
 GRID += tuple(-z for z in reversed(GRID))
 """Where a mode is evaluated, in standard deviations from its mean."""
 
+TENTH = 1.2816
+"""Standard deviations from the mean beyond which a tenth of a normal distribution lies."""
+
 LIKELY = (math.log(1 / 0.9), math.log(2), math.log(10))
 """What a hazard sums up to by the times when a tenth, half and nine tenths have ended."""
 
@@ -95,6 +98,11 @@ class Estimate(NamedTuple):
     low: float
     median: float
     high: float
+
+    @property
+    def width(self) -> float:
+        """How far it is from sure: the range over the median, 0 for a sure one."""
+        return (self.high - self.low) / max(self.median, 1e-3)
 
 
 def relative_hazard(modes: Sequence[Mode], x: float) -> float:

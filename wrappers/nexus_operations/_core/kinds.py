@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from .hazard import Mode, log_age
 
 MOST_SEEN = 40.0
-"""Durations of one sort that count, at most: beyond that a new one makes those before count less."""
+"""Durations of one sort that count, at most: then a new one makes those before count less."""
 
 HALF_LIFE = 30.0
 """Days after which what was seen counts half."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from .durations import Durations, Key
+from .durations import Durations
 from .hazard import BASE_HAZARD, STEPS, YOUNGEST, Expectation, Mode, log_age, relative_hazard
 from .kinds import Kind
 
