@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import struct
 import threading
 from collections.abc import Mapping, Sequence
@@ -24,6 +23,12 @@ CACHED = 64
 
 SECONDS_A_DAY = 86400.0
 
+LONGEST = 1e9
+"""Seconds, at most, of a duration that is remembered: 32 years."""
+
+SORT_BOUNDS = (1e6, 21.0, 1e6)
+"""The largest numbers of a sort that can be true: how many, mean, spread."""
+
 _NUMBERS = struct.Struct("<9f")
 
 
@@ -37,12 +42,11 @@ class Durations:
     """
 
     def __init__(self, most_kinds: int = MOST_KINDS) -> None:
-        if checks.polls("most_kinds", most_kinds) is None:
-            raise TypeError("most_kinds must be an int of 1 or more, not None")
-        self._most_kinds = most_kinds
+        self._most_kinds = checks.positive_int("most_kinds", most_kinds)
         self._lock = threading.Lock()
         self._kinds: dict[int, bytes] = {}
         self._cache: dict[int, Expectation] = {}
+        self._changed: set[int] = set()
 
     def __len__(self) -> int:
         return len(self._kinds)
@@ -58,12 +62,13 @@ class Durations:
             seconds: Its duration.
             at: When it ended, in seconds since the Unix epoch.
         """
-        if math.isfinite(seconds) and seconds >= 0.0:
+        if 0.0 <= seconds <= LONGEST:
             with self._lock:
                 name = _name(key)
                 kind = self._get(name) or Kind()
                 kind.add(seconds, at / SECONDS_A_DAY)
                 self._put(name, kind)
+                self._changed.add(name)
 
     def expect(self, key: Key) -> Expectation | None:
         """Return what to expect of the next operation of a kind; `None` if nothing is known."""
@@ -93,6 +98,13 @@ class Durations:
             with self._lock:
                 self._learn(name, kind)
 
+    def adopt(self, other: Durations) -> None:
+        """Take over another's kinds, but for those of which this one has learnt something."""
+        for name, kind in other._all():
+            with self._lock:
+                if name not in self._changed:
+                    self._put(name, kind)
+
     def to_dict(self) -> dict[str, list[float]]:
         """Return all kinds as plain values for JSON."""
         return {
@@ -109,7 +121,7 @@ class Durations:
         """
         durations = cls(most_kinds)
         for name, numbers in kinds.items():
-            durations._put(int(name, 16), _kind_of(numbers))
+            durations._put(int(name, 16) % 2**64, _kind_of(_checked(numbers)))
         return durations
 
     def _all(self) -> list[tuple[int, Kind]]:
@@ -120,6 +132,7 @@ class Durations:
         known = self._get(name) or Kind()
         known.merge(kind)
         self._put(name, known)
+        self._changed.add(name)
 
     def _get(self, name: int) -> Kind | None:
         packed = self._kinds.get(name)
@@ -131,6 +144,7 @@ class Durations:
         if len(self._kinds) >= self._most_kinds:
             oldest = next(iter(self._kinds))
             del self._kinds[oldest]
+            self._changed.discard(oldest)
             self._cache.pop(oldest, None)
         self._kinds[name] = _NUMBERS.pack(*_numbers(kind))
 
@@ -161,9 +175,11 @@ def _checked(numbers: Any) -> list[float]:
     if not isinstance(numbers, list) or len(numbers) != 9:
         raise ValueError(f"a kind is 9 numbers, not {checks.show(numbers)}")
     floats = [float(number) for number in numbers]
-    if not all(math.isfinite(number) and 0.0 <= abs(number) < 1e9 for number in floats):
-        raise ValueError(f"a kind's numbers are finite, not {checks.show(numbers)}")
-    share, known, day, seen, _, spread, seen_2, _, spread_2 = floats
-    if share > 1.0 or min(share, known, day, seen, spread, seen_2, spread_2) < 0.0:
+    share, known, day, *sorts = floats
+    bounds = zip((share, known, day, *sorts), (1.0, 1e3, 1e7, *SORT_BOUNDS * 2), strict=True)
+    if (
+        not all(0.0 <= abs(number) <= bound for number, bound in bounds)
+        or min(share, known, day, sorts[0], sorts[2], sorts[3], sorts[5]) < 0.0
+    ):
         raise ValueError(f"no numbers of a kind: {checks.show(numbers)}")
     return floats

@@ -38,8 +38,8 @@ BASE_HAZARD = 0.4
 NEGLIGIBLE = 0.004
 """Weight below which a mode is left out."""
 
-GRID = (-4.0, -3.4, -3.0, -2.6, -2.2, -1.8, -1.4, -1.0, -0.6, -0.2)
-GRID += tuple(-z for z in reversed(GRID))
+_HALF_GRID = (4.0, 3.4, 3.0, 2.6, 2.2, 1.8, 1.4, 1.0, 0.6, 0.2)
+GRID = (*(-z for z in _HALF_GRID), *_HALF_GRID)
 """Where a mode is evaluated, in standard deviations from its mean."""
 
 TENTH = 1.2816
@@ -50,6 +50,9 @@ LIKELY = (math.log(1 / 0.9), math.log(2), math.log(10))
 
 YOUNGEST = math.log(AGE_OFFSET)
 """The logarithm of the age, offset included, at age 0."""
+
+OLDEST = 30.0
+"""The same at an age that is never reached: beyond it nothing is computed."""
 
 _POWER = 1.0 - GROWTH
 _SCALE = _POWER * BASE_DELAY
@@ -188,7 +191,7 @@ class Expectation:
             base, polls, ended = [math.exp(_POWER * last) / _SCALE], [0.0], [0.0]
             ages = [last]
             for x in sorted(nodes):
-                if x < last + 1e-4:
+                if not last + 1e-4 < x < OLDEST:
                     continue
                 before, dense = relative, density
                 relative = self._relative(x)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from .durations import Durations
+from .durations import SECONDS_A_DAY, Durations
 from .hazard import BASE_HAZARD, STEPS, YOUNGEST, Expectation, Mode, log_age, relative_hazard
 from .kinds import Kind
 
@@ -136,7 +136,7 @@ class Memory:
         """
         siblings = self._kinds[kind]
         siblings.died(before, seconds)
-        siblings.ended.add(seconds, at / 86400.0)
+        siblings.ended.add(seconds, at / SECONDS_A_DAY)
         self.left(kind)
 
     def left(self, kind: str) -> None:
