@@ -140,28 +140,25 @@ def sequence(
     kinds: Sequence[Distribution], runs: int, seed: int, schedule: Schedule | None = None
 ) -> Costs:
     """Run every kind in turn, again and again, under each policy."""
-    schedule = schedule or Adaptive()
+    ours = schedule or Adaptive()
     luck = random.Random(seed)
     durations = Durations()
     policies: dict[str, Callable[[Distribution, float], Cost]] = {
         "vendor": lambda _, duration: vendor(duration),
-        "no memory": lambda _, duration: wait(duration, schedule, luck),
-        "memory": lambda kind, duration: wait(
-            duration, schedule, luck, Memory(durations), kind.name
-        ),
-        "told": lambda kind, duration: wait(duration, schedule, luck, told=kind.expectation()),
+        "no memory": lambda _, duration: wait(duration, ours, luck),
+        "memory": lambda kind, duration: wait(duration, ours, luck, Memory(durations), kind.name),
+        "told": lambda kind, duration: wait(duration, ours, luck, told=kind.expectation()),
     }
-    whole = dict.fromkeys(policies, Cost())
-    known = dict.fromkeys(policies, Cost())
+    costs = Costs(dict.fromkeys(policies, Cost()), dict.fromkeys(policies, Cost()))
     for run in range(runs):
         for kind in kinds:
             duration = kind.draw(luck)
             for name, policy in policies.items():
                 cost = policy(kind, duration)
-                whole[name] += cost
+                costs.whole[name] += cost
                 if run >= LEARNT:
-                    known[name] += cost
-    return Costs(whole, known)
+                    costs.known[name] += cost
+    return costs
 
 
 def fleet(
@@ -173,7 +170,7 @@ def fleet(
     schedule: Schedule | None = None,
 ) -> Cost:
     """Wait for siblings at the same time, started together or over a while."""
-    schedule = schedule or Adaptive()
+    ours = schedule or Adaptive()
     luck = random.Random(seed)
     starts = [luck.uniform(0, staggered) for _ in range(siblings)]
     ends = [start + kind.draw(luck) for start in starts]
@@ -195,9 +192,51 @@ def fleet(
         history.add(now - starts[n], 0, 1, queued=False)
         if memory is not None:
             history.expected = memory.running(kind.name, before, history.age)
-        heapq.heappush(due, (starts[n] + next_poll(schedule, history, luck), n))
+        heapq.heappush(due, (starts[n] + next_poll(ours, history, luck), n))
     return cost
 
 
 def shown(ratios: tuple[float, float, float]) -> str:
     return f"{ratios[0]:.2f} / {ratios[1]:.2f} = {ratios[2]:.2f}"
+
+
+def report(
+    kinds: Sequence[Distribution], runs: int, siblings: int, seed: int
+) -> dict[str, dict[str, tuple[float, float, float] | float]]:
+    """Return every figure: a sequence and two fleets, each by what it is compared with."""
+    costs, least = sequence(kinds, runs, seed), limit(kinds)
+    result: dict[str, dict[str, tuple[float, float, float] | float]] = {}
+    for name in ("no memory", "memory", "told"):
+        whole, known = (part[name].over(part["vendor"]) for part in costs)
+        result[name] = {"whole": whole, "known": known, "known_by_limit": known[2] / least}
+    result["limit"] = {"whole": least}
+    middle = Distribution("middle", sorted(kind.median for kind in kinds)[len(kinds) // 2], 0.0)
+    for name, staggered in (("together", 0.0), ("staggered", middle.median)):
+        kind = Distribution("fleet", middle.median, kinds[0].sigma)
+        durations = Durations()
+        base, first, second = (
+            fleet(kind, siblings, staggered, seed + n, memory)
+            for n, memory in ((0, None), (0, durations), (1, durations))
+        )
+        result[name] = {"first": first.over(base), "second": second.over(base)}
+    return result
+
+
+def text(result: dict[str, dict[str, tuple[float, float, float] | float]], siblings: int) -> str:
+    """Return the report for people."""
+    after = f"after {LEARNT} of each kind"
+    lines = [f"{'requests / lag, by the vendor':<30}{'whole sequence':<24}{after:<24}by the limit"]
+    for name in ("no memory", "memory", "told"):
+        row = result[name]
+        whole, known, by_limit = row["whole"], row["known"], row["known_by_limit"]
+        assert isinstance(whole, tuple)
+        assert isinstance(known, tuple)
+        lines.append(f"{name:<30}{shown(whole):<24}{shown(known):<24}{by_limit:.2f}")
+    lines += [f"{'the limit':<30}{'':<16}{result['limit']['whole']:.2f}", ""]
+    lines.append(f"{f'fleet of {siblings}, by no memory':<30}{'first':<24}the next")
+    for name in ("together", "staggered"):
+        first, second = result[name]["first"], result[name]["second"]
+        assert isinstance(first, tuple)
+        assert isinstance(second, tuple)
+        lines.append(f"{name:<30}{shown(first):<24}{shown(second)}")
+    return "\n".join(lines)

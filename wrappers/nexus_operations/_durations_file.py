@@ -59,8 +59,8 @@ def load_durations(path: str | os.PathLike[str]) -> Durations:
 def save_durations(durations: Durations, path: str | os.PathLike[str]) -> bool:
     """Write a memory to a file at once: readers find the old file or the new one, never half.
 
-    What others have learnt in the file meanwhile stays; of a kind that both have seen, the memory's
-    is kept. A broken file is replaced, one of a newer version left alone.
+    What others have learnt in the file meanwhile stays; of a kind that both have seen, what was
+    seen later is kept. A broken file is replaced, one of a newer version left alone.
 
     Returns:
         Whether it was written; if not, a warning in the log says why.

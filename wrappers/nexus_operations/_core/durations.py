@@ -46,7 +46,6 @@ class Durations:
         self._lock = threading.Lock()
         self._kinds: dict[int, bytes] = {}
         self._cache: dict[int, Expectation] = {}
-        self._changed: set[int] = set()
 
     def __len__(self) -> int:
         return len(self._kinds)
@@ -68,7 +67,6 @@ class Durations:
                 kind = self._get(name) or Kind()
                 kind.add(seconds, at / SECONDS_A_DAY)
                 self._put(name, kind)
-                self._changed.add(name)
 
     def expect(self, key: Key) -> Expectation | None:
         """Return what to expect of the next operation of a kind; `None` if nothing is known."""
@@ -99,10 +97,11 @@ class Durations:
                 self._learn(name, kind)
 
     def adopt(self, other: Durations) -> None:
-        """Take over another's kinds, but for those of which this one has learnt something."""
+        """Take over the kinds of which another has seen more lately, as they are there."""
         for name, kind in other._all():
             with self._lock:
-                if name not in self._changed:
+                own = self._get(name)
+                if own is None or own.day < kind.day:
                     self._put(name, kind)
 
     def to_dict(self) -> dict[str, list[float]]:
@@ -132,7 +131,6 @@ class Durations:
         known = self._get(name) or Kind()
         known.merge(kind)
         self._put(name, known)
-        self._changed.add(name)
 
     def _get(self, name: int) -> Kind | None:
         packed = self._kinds.get(name)
@@ -144,7 +142,6 @@ class Durations:
         if len(self._kinds) >= self._most_kinds:
             oldest = next(iter(self._kinds))
             del self._kinds[oldest]
-            self._changed.discard(oldest)
             self._cache.pop(oldest, None)
         self._kinds[name] = _NUMBERS.pack(*_numbers(kind))
 

@@ -38,8 +38,7 @@ BASE_HAZARD = 0.4
 NEGLIGIBLE = 0.004
 """Weight below which a mode is left out."""
 
-_HALF_GRID = (4.0, 3.4, 3.0, 2.6, 2.2, 1.8, 1.4, 1.0, 0.6, 0.2)
-GRID = (*(-z for z in _HALF_GRID), *_HALF_GRID)
+GRID = (-4.0, -3.2, -2.6, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 2.6, 3.2, 4.0)
 """Where a mode is evaluated, in standard deviations from its mean."""
 
 TENTH = 1.2816

@@ -34,7 +34,7 @@ that has changed is expected to be as it is now."""
 SHAKEN = 0.25
 """What is left of the trust in a kind after a surprise."""
 
-UNLIKE = 0.025
+UNLIKE = 0.0125
 """Weight that the base rule keeps however well a kind is known, so that an operation unlike all
 before it is found soon: delays stretch by 1 / sqrt(UNLIKE) at most."""
 

@@ -20,10 +20,13 @@ EXPECTED = 1.0
 REACH = math.exp(-1.0)
 """What an observation still counts one step of age further on."""
 
+BEYOND = 5
+"""Steps beyond the oldest that are corrected, too."""
+
 OLDEST = 120
 """Steps of age that are told apart: up to 19 days."""
 
-FRESH = 1.02
+FRESH = 1.03
 """Growth of the polls made after which the correction is computed anew."""
 
 
@@ -78,11 +81,12 @@ class Siblings:
 
     def _factors(self, modes: Sequence[Mode]) -> list[float]:
         """Return by how much to correct the hazard, by age."""
+        known = next((n for n in range(OLDEST, 0, -1) if self._lived[n - 1]), 0) + BEYOND
         expected = [
             lived and lived * BASE_HAZARD * relative_hazard(modes, YOUNGEST + (step + 0.5) / STEPS)
-            for step, lived in enumerate(self._lived)
+            for step, lived in enumerate(self._lived[:known])
         ]
-        seen, due = _smoothed(self._ends), _smoothed(expected)
+        seen, due = _smoothed(self._ends[:known]), _smoothed(expected)
         return [(EXPECTED + s) / (EXPECTED + d) for s, d in zip(seen, due, strict=True)]
 
 
