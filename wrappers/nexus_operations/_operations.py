@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast, overload
 from . import _loops
 from ._core import checks
 from ._core.schedule import Schedule
+from ._core.siblings import Memory
 from ._core.updates import Listener
 from ._fleet import Fleet, Outcome
 from ._show.progress import told
@@ -57,7 +58,13 @@ class _Waits:
         """Check the id and begin a wait."""
         if not isinstance(op_id, WaitState):
             op_id = checks.operation_identifier("op_id", op_id)
-        return Wait(self._shared, self._project_id, op_id, call.bounds, listener)
+        memory = self._memory()
+        return Wait(self._shared, self._project_id, op_id, call.bounds, listener, memory=memory)
+
+    def _memory(self) -> Memory | None:
+        """Return what the waits of one call know of durations."""
+        durations, endpoint = self._shared.durations, self._shared.endpoint
+        return None if durations is None else Memory(durations, endpoint, self._project_id)
 
     def _retrieval(self, op_id: object) -> Wait:
         """Check the id and return a wait for one poll."""
@@ -67,10 +74,11 @@ class _Waits:
     def _gather(self, op_ids: Any, call: Call, *, keep: bool) -> tuple[Fleet, float]:
         """Check the ids; return the fleet, and the instant after which it takes no further id."""
         started = self._shared.clock.monotonic()
+        memory = self._memory()
 
         def begin(op_id: str | WaitState, listener: Listener | None) -> Wait:
-            bounds = call.bounds
-            return Wait(self._shared, self._project_id, op_id, bounds, listener, started)
+            shared, project_id, bounds = self._shared, self._project_id, call.bounds
+            return Wait(shared, project_id, op_id, bounds, listener, started, memory=memory)
 
         max_wait = call.bounds.max_wait
         deadline = math.inf if max_wait is None else started + max_wait

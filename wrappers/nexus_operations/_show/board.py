@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import sys
 import threading
 import time
@@ -35,6 +36,12 @@ FEW_ROWS = 10
 REFRESH = 4.0
 """Redraws per second, at most."""
 
+WIDEST = 30.0
+"""A predicted end is not told if its latest instant is more than so many times the earliest."""
+
+NARROWEST = 1.3
+"""It is told as one number if it is less than so many times."""
+
 NOTEBOOK_WIDTH = 120
 PAGE = '<pre style="line-height:normal;font-family:monospace">{code}</pre>'
 
@@ -49,7 +56,7 @@ class Row:
     status: str = "…"
     fraction: float = 0.0
     counts: str = ""
-    remaining: float | None = None
+    remaining: tuple[float, float] | None = None
     note: str = ""
     over: bool = False
 
@@ -73,7 +80,7 @@ class Board:
         with self._lock:
             row = self._rows.setdefault(update.op_id, Row(update.op_id, now, update.elapsed))
             row.at, row.elapsed = now, update.elapsed
-            row.remaining = update.remaining
+            row.remaining = update.remaining_range
             row.over = update.next_poll is None
             if update.operation is not None:
                 row.status = update.operation.status.overview
@@ -159,12 +166,37 @@ def ends(row: Row, since: float) -> str:
     """Return when the operation is expected to end."""
     if row.over or row.remaining is None:
         return ""
-    return ends_in(max(row.remaining - since, 0.0))
+    low, high = row.remaining
+    return ends_in((max(low - since, 0.0), max(high - since, 0.0)))
 
 
-def ends_in(remaining: float | None) -> str:
-    """Return a predicted end in words, or nothing where nothing predicts one."""
-    return "" if remaining is None else f"ends in about {duration(remaining)}"
+def ends_in(remaining: tuple[float, float] | None) -> str:
+    """Return a predicted end in words as exact as it is known, or "" without a useful one."""
+    if remaining is None:
+        return ""
+    low, high = remaining
+    if high < 1.0:
+        return "ends at any moment"
+    if high > WIDEST * max(low, 1.0):
+        return ""
+    near, far = roughly(low), roughly(high)
+    if near == far or high < NARROWEST * low:
+        return f"ends in about {roughly(math.sqrt(low * high))}"
+    number, _, unit = near.partition(" ")
+    near = number if far.endswith(f" {unit}") else near
+    return f"ends in {near} to {far}"
+
+
+def roughly(seconds: float) -> str:
+    """Return seconds in one unit and two digits at most."""
+    for size, unit in ((86400.0, "d"), (3600.0, "h"), (60.0, "min")):
+        if seconds >= 1.5 * size:
+            return f"{_two_digits(seconds / size)} {unit}"
+    return f"{_two_digits(seconds)} s"
+
+
+def _two_digits(number: float) -> str:
+    return f"{number:.1f}".removesuffix(".0") if number < 3 else str(round(float(f"{number:.2g}")))
 
 
 def duration(seconds: float) -> str:

@@ -57,6 +57,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
         elapsed: Seconds since the wait began.
         remaining: Seconds until the predicted end, or null.
         next_poll: Seconds until the next poll, or null.
+        remaining_range: Seconds within which the end comes four times in five, or null.
     """
 
     at: datetime
@@ -69,6 +70,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     elapsed: float = 0.0
     remaining: float | None = None
     next_poll: float | None = None
+    remaining_range: tuple[float, float] | None = None
 
 
 def trouble(error: Exception | None) -> Trouble | None:
@@ -76,6 +78,10 @@ def trouble(error: Exception | None) -> Trouble | None:
     if error is None:
         return None
     return Trouble(type(error).__name__, str(error), getattr(error, "status_code", None))
+
+
+def _rounded(ends: tuple[float, float] | None) -> tuple[float, float] | None:
+    return None if ends is None else (round(ends[0], 3), round(ends[1], 3))
 
 
 class Reporter(Protocol):
@@ -138,7 +144,7 @@ class Lines:
                 update.op_id,
                 operation.status.overview,
                 counts_of(operation),
-                ends_in(update.remaining),
+                ends_in(update.remaining_range),
             )
         else:
             self._print(update.op_id, "trouble:", trouble_of(update))
@@ -195,6 +201,7 @@ class Lines:
             elapsed=round(update.elapsed, 3),
             remaining=None if update.remaining is None else round(update.remaining, 3),
             next_poll=None if update.next_poll is None else round(update.next_poll, 3),
+            remaining_range=_rounded(update.remaining_range),
         )
         sys.stdout.write(msgspec.json.encode(line).decode() + "\n")
         sys.stdout.flush()
