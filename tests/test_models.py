@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -64,8 +64,8 @@ def test_fraction_done(overview: str, counts: dict[str, int], fraction: float) -
 
 def test_dates_are_aware_datetimes() -> None:
     shown = operation()
-    assert shown.created_at == datetime(2023, 12, 7, 5, 40, 49, 302000, tzinfo=timezone.utc)
-    assert shown.updated_at == datetime(2023, 12, 7, 5, 40, 50, tzinfo=timezone.utc)
+    assert shown.created_at == datetime(2023, 12, 7, 5, 40, 49, 302000, tzinfo=UTC)
+    assert shown.updated_at == datetime(2023, 12, 7, 5, 40, 50, tzinfo=UTC)
 
 
 def test_the_repr_and_the_json_are_those_of_the_documented_fields() -> None:

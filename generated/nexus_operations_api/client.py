@@ -1,10 +1,5 @@
-from __future__ import annotations
-
 import ssl
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
+from typing import Any, Self
 
 import httpx
 from attrs import define, evolve, field

@@ -10,7 +10,7 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from ._client import AsyncClient, AsyncProject, Client, Project
-    from ._clock import Clock, StopEvent, SystemClock
+    from ._clock import Clock, SystemClock
     from ._core.errors import (
         BadRequestError,
         ForbiddenError,
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         OperationStatus,
     )
     from ._core.schedule import Adaptive, Change, Fixed, History, Schedule
+    from ._core.stop import StopEvent
     from ._core.updates import Listener, Update
     from ._fleet import Interruption, Outcome, WaitErrorGroup
     from ._operations import AsyncOperations, OnError, Operations
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "_client": ("AsyncClient", "AsyncProject", "Client", "Project"),
-    "_clock": ("Clock", "StopEvent", "SystemClock"),
+    "_clock": ("Clock", "SystemClock"),
     "_core.errors": (
         "BadRequestError",
         "ForbiddenError",
@@ -67,6 +68,7 @@ _MODULES = {
         "OperationStatus",
     ),
     "_core.schedule": ("Adaptive", "Change", "Fixed", "History", "Schedule"),
+    "_core.stop": ("StopEvent",),
     "_core.updates": ("Listener", "Update"),
     "_fleet": ("Interruption", "Outcome", "WaitErrorGroup"),
     "_operations": ("AsyncOperations", "OnError", "Operations"),

@@ -1,12 +1,15 @@
+from __future__ import annotations
+
 import msgspec
 
-from ..models.operation_progress_with_status import OperationProgressWithStatus
+from .. import decoding
 
 
 class OperationProgress(
     msgspec.Struct,
     frozen=True,
     kw_only=True,
+    repr_omit_defaults=True,
     rename={
         "with_status": "withStatus",
     },
@@ -14,19 +17,23 @@ class OperationProgress(
     """How far the operation has come, counted in `unit`."""
 
     unit: str
-    """What the counts count, for example `whole operation`."""
+    """What the counts count. The set is open; seen were the values listed here."""
     with_status: OperationProgressWithStatus
     """The number of units in each status."""
 
     @classmethod
-    def from_json(cls, content: bytes) -> "OperationProgress":
-        """Decode and validate a JSON document in one pass.
+    def from_json(cls, content: bytes) -> OperationProgress:
+        """Decode and validate a JSON document.
 
         Raises:
-            msgspec.ValidationError: If the document breaks the contract; the message names the JSON path.
-            msgspec.DecodeError: If the content is not JSON.
+            msgspec.ValidationError: If it breaks the contract; the message ends with the JSON path.
+            msgspec.DecodeError: If it is not JSON.
         """
         return _decoder.decode(content)
 
 
-_decoder = msgspec.json.Decoder(OperationProgress)
+_decoder: decoding.Decoder[OperationProgress] = decoding.Decoder(
+    lambda: OperationProgress
+)
+
+from ..models.operation_progress_with_status import OperationProgressWithStatus

@@ -1,13 +1,17 @@
+from __future__ import annotations
+
 from typing import Annotated
 
 import msgspec
+
+from .. import decoding
 
 
 class OperationProgressWithStatus(
     msgspec.Struct,
     frozen=True,
     kw_only=True,
-    rename={},
+    repr_omit_defaults=True,
 ):
     """The number of units in each status."""
 
@@ -23,14 +27,16 @@ class OperationProgressWithStatus(
     """Units that failed."""
 
     @classmethod
-    def from_json(cls, content: bytes) -> "OperationProgressWithStatus":
-        """Decode and validate a JSON document in one pass.
+    def from_json(cls, content: bytes) -> OperationProgressWithStatus:
+        """Decode and validate a JSON document.
 
         Raises:
-            msgspec.ValidationError: If the document breaks the contract; the message names the JSON path.
-            msgspec.DecodeError: If the content is not JSON.
+            msgspec.ValidationError: If it breaks the contract; the message ends with the JSON path.
+            msgspec.DecodeError: If it is not JSON.
         """
         return _decoder.decode(content)
 
 
-_decoder = msgspec.json.Decoder(OperationProgressWithStatus)
+_decoder: decoding.Decoder[OperationProgressWithStatus] = decoding.Decoder(
+    lambda: OperationProgressWithStatus
+)

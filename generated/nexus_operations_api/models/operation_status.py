@@ -1,35 +1,42 @@
+from __future__ import annotations
+
 from typing import Annotated
 
 import msgspec
 
-from ..models.operation_progress import OperationProgress
+from .. import decoding
 
 
 class OperationStatus(
     msgspec.Struct,
     frozen=True,
     kw_only=True,
-    rename={},
+    repr_omit_defaults=True,
 ):
     """The status of an operation."""
 
     overview: Annotated[str, msgspec.Meta(min_length=1)]
     """The status in one word. `Finished`, `Cancelled` and `Errored` are terminal. The set
-    is open: the service may add values."""
+    is open: the service may add values.
+    """
     message: str
     """The status in a sentence, for people."""
     progress: OperationProgress
     """How far the operation has come, counted in `unit`."""
+    payload: str | msgspec.UnsetType = msgspec.UNSET
+    """What came of it, for people; sent by some operations that have ended."""
 
     @classmethod
-    def from_json(cls, content: bytes) -> "OperationStatus":
-        """Decode and validate a JSON document in one pass.
+    def from_json(cls, content: bytes) -> OperationStatus:
+        """Decode and validate a JSON document.
 
         Raises:
-            msgspec.ValidationError: If the document breaks the contract; the message names the JSON path.
-            msgspec.DecodeError: If the content is not JSON.
+            msgspec.ValidationError: If it breaks the contract; the message ends with the JSON path.
+            msgspec.DecodeError: If it is not JSON.
         """
         return _decoder.decode(content)
 
 
-_decoder = msgspec.json.Decoder(OperationStatus)
+_decoder: decoding.Decoder[OperationStatus] = decoding.Decoder(lambda: OperationStatus)
+
+from ..models.operation_progress import OperationProgress

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import inspect
 import math
 import os
 import re
@@ -86,7 +87,7 @@ def operation_identifier(name: str, value: object) -> str:
 def operation_identifiers(name: str, value: object) -> tuple[Iterable[Any], bool]:
     """Return an iterable of ids, and whether it is a collection, whose ids are then checked."""
     iterable = hasattr(value, "__iter__") or hasattr(value, "__aiter__")
-    if isinstance(value, (str, bytes, bytearray, Mapping)) or not iterable:
+    if isinstance(value, (str, bytes, bytearray, Mapping, type)) or not iterable:
         raise TypeError(f"{name} must be an iterable of ids, not {show(value)}")
     return cast("Iterable[Any]", value), isinstance(value, Collection)
 
@@ -119,7 +120,7 @@ def optional_positive_int(name: str, value: object) -> int | None:
 
 def max_polls(name: str, value: object) -> int | None:
     """Return the page's `timeout`, a number of polls; `None` is no bound."""
-    if value == 0 and isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int) and not isinstance(value, bool) and value == 0:
         raise ValueError(
             f"{name} must be an int of 1 or more, not 0: it counts polls;"
             f" for one look write {name}=1 or get(), for a time in seconds max_wait="
@@ -177,9 +178,9 @@ def schedule(name: str, value: object) -> Any:
 
 def abort_event(name: str, value: object) -> Any:
     """Return an event, or `None`."""
-    if value is not None and not (
-        callable(getattr(value, "is_set", None)) and callable(getattr(value, "wait", None))
-    ):
+    is_set, wait = getattr(value, "is_set", None), getattr(value, "wait", None)
+    blocks = callable(is_set) and callable(wait) and not inspect.iscoroutinefunction(wait)
+    if value is not None and (isinstance(value, type) or not blocks):
         raise TypeError(f"{name} must be a threading.Event or None, not {show(value)}")
     return value
 

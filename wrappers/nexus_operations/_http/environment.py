@@ -93,7 +93,8 @@ def _find_proxy(scheme: str, host: str, port: int, verify: Verify) -> Proxy | No
     credentials, at, place = rest.rpartition("@")
     try:
         parts = urlsplit(f"{kind}://{place}")
-        own_port = parts.port or PORTS[parts.scheme]
+        usual_port = PORTS[parts.scheme]
+        own_port = parts.port or usual_port
         if not (parts.hostname or "").isascii() or not parts.hostname:
             raise ValueError
     except (ValueError, KeyError):

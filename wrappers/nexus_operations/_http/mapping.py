@@ -144,10 +144,11 @@ class Mapper:
         secret = "" if self._secret is None else self._secret()
         if len(secret) < SHORTEST_SECRET:
             return text
-        for spelled in (_same, unquote, html.unescape, _unescaped):
-            plain = spelled(text)
+        plain = text
+        for spelled in (str, unquote, html.unescape, _unescaped, _unescaped):
+            plain = spelled(plain)
             if secret in plain:
-                text = plain.replace(secret, "***")
+                text = plain = plain.replace(secret, "***")
         return text
 
     def foreign(self, error: NexusError) -> NexusError:
@@ -208,16 +209,17 @@ def _concerns_a_certificate(error: BaseException) -> bool:
     """Return whether a certificate was refused, ours or the service's."""
     cause: BaseException | None = error
     for _ in range(MAX_CHAIN):
-        if isinstance(cause, ssl.SSLError) and ABOUT_CERTIFICATES.search(cause.reason or ""):
+        reason = getattr(cause, "reason", None) if isinstance(cause, ssl.SSLError) else None
+        if ABOUT_CERTIFICATES.search(reason or ""):
             return True
         cause = cause and (cause.__cause__ or cause.__context__)
     return False
 
 
-def _same(text: str) -> str:
-    return text
-
-
 def _unescaped(text: str) -> str:
     """Return text with JSON's escapes resolved."""
-    return re.sub(r"\\u([0-9a-fA-F]{4})", lambda match: chr(int(match[1], 16)), text)
+    return re.sub(
+        r"\\(?:u([0-9a-fA-F]{4})|(.))",
+        lambda match: chr(int(match[1], 16)) if match[1] else match[2],
+        text,
+    )

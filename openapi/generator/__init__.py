@@ -1,0 +1,1 @@
+"""What generation is made of: document, schemas, annotations, endpoints, package."""

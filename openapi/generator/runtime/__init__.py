@@ -1,0 +1,1 @@
+"""Modules that every generated package has a copy of."""

@@ -1,0 +1,374 @@
+"""The document's schemas in one spelling, with what cannot be expressed refused.
+
+A schema of OpenAPI 3.0 or 3.1 becomes a `dict` of JSON Schema 2020-12 with these differences:
+`type` is a list, `$ref` is the canonical pointer of a schema in `Schemas.named`, patterns (those of
+the formats included) stand in `x-patterns` as Python's, bounds of integer formats are `minimum` and
+`maximum`, `const` is an `enum`, and `x-at` says where the schema stands.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+from . import patterns
+from .document import Document, canonical, join
+
+Schema = bool | dict[str, Any]
+
+JSON_TYPES = ("null", "boolean", "integer", "number", "string", "array", "object")
+ANNOTATIONS = frozenset({"title", "description", "default", "example", "examples", "deprecated"})
+ANNOTATIONS |= {"xml", "externalDocs", "$comment", "$schema", "contentEncoding", "contentSchema"}
+ANNOTATIONS |= {"$defs", "definitions"}
+KEPT_ANNOTATIONS = ("title", "description", "readOnly", "writeOnly", "format", "contentMediaType")
+NUMBERS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
+COUNTS = (
+    "minLength",
+    "maxLength",
+    "minItems",
+    "maxItems",
+    "minProperties",
+    "maxProperties",
+    "minContains",
+    "maxContains",
+)
+SCHEMAS = (
+    "items",
+    "not",
+    "if",
+    "then",
+    "else",
+    "contains",
+    "propertyNames",
+    "additionalProperties",
+)
+SCHEMA_LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
+SCHEMA_MAPS = ("properties", "patternProperties", "dependentSchemas")
+ARRAY_WORDS = frozenset({"items", "prefixItems"})
+OBJECT_WORDS = frozenset({"properties", "additionalProperties", "patternProperties"})
+OTHERS = {"type", "enum", "const", "required", "dependentRequired", "uniqueItems", "pattern"}
+OTHERS |= {"discriminator", "nullable", "$ref"}
+IMPOSSIBLE = {
+    "unevaluatedProperties": "say it with `additionalProperties` on an object that lists all",
+    "unevaluatedItems": "say it with `prefixItems` and `items`",
+    "$dynamicRef": "refer with `$ref`",
+    "$recursiveRef": "refer with `$ref`",
+    "$id": "refer to schemas by their place in the document",
+    "dependencies": "write `dependentRequired` or `dependentSchemas`",
+    "additionalItems": "write `prefixItems` and `items`",
+}
+KNOWN = {*ANNOTATIONS, *KEPT_ANNOTATIONS, *NUMBERS, *COUNTS, *SCHEMAS, *SCHEMA_LISTS, *SCHEMA_MAPS}
+KNOWN |= {*OTHERS, *IMPOSSIBLE, "$anchor", "$dynamicAnchor", "$vocabulary"}
+INTEGER_FORMATS = {
+    **{f"int{bits}": (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for bits in (8, 16, 32, 64)},
+    **{f"uint{bits}": (0, 2**bits - 1) for bits in (8, 16, 32, 64)},
+}
+
+
+def is_any(schema: Schema) -> bool:
+    """Return whether a schema allows every value."""
+    return schema is True or (isinstance(schema, dict) and not assertions(schema))
+
+
+def is_null(schema: Schema) -> bool:
+    """Return whether a schema allows `null` and nothing else."""
+    return isinstance(schema, dict) and schema.get("type") == ["null"]
+
+
+def assertions(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the part of a schema that a value can break."""
+    return {
+        key: value
+        for key, value in schema.items()
+        if key not in KEPT_ANNOTATIONS and key not in ("x-at", "x-binary")
+    }
+
+
+class Schemas:
+    """Reads schemas of a document into one spelling.
+
+    Attributes:
+        named: The schemas that others refer to, by canonical pointer.
+    """
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.named: dict[str, Schema] = {}
+
+    def read(self, node: Any, pointer: str) -> Schema:
+        """Return a schema in the one spelling; note what it has that cannot be expressed."""
+        if isinstance(node, bool):
+            return node
+        if not isinstance(node, dict):
+            return self._refuse(pointer, type(node).__name__, "a schema is an object or a boolean")
+        if "$ref" in node and self.document.is_3_0:
+            node = {"$ref": node["$ref"]}
+        if impossible := [key for key in IMPOSSIBLE if key in node]:
+            for key in impossible:
+                self._refuse(join(pointer, key), key, IMPOSSIBLE[key])
+            return True
+        if misspelt := self._misspelt(node, pointer):
+            return misspelt
+        result: dict[str, Any] = {"x-at": pointer}
+        for key in KEPT_ANNOTATIONS:
+            if key in node:
+                result[key] = node[key]
+        for read in (self._reference, self._type, self._values, self._numbers, self._counts):
+            if not read(node, result, pointer):
+                return True
+        for read in (self._strings, self._inner, self._objects, self._discriminator):
+            if not read(node, result, pointer):
+                return True
+        if node.get("nullable") is True and "type" in result:
+            result["type"] = [name for name in JSON_TYPES if name in (*result["type"], "null")]
+        elif node.get("nullable") is True:
+            return {"anyOf": [result, {"type": ["null"]}], "x-at": pointer} | _labels(result)
+        return result
+
+    def reference(self, target: str, pointer: str) -> str | None:
+        """Return the canonical pointer of a schema, which is read if it was not yet."""
+        target = canonical(target)
+        if target not in self.named:
+            try:
+                node = self.document.find(target)
+            except LookupError:
+                advice = "no such place in this document"
+                if not target.startswith("#"):
+                    advice = "it leads out of this document: copy the schema into it"
+                self._refuse(pointer, "$ref", f"{advice} ({target:.120})")
+                return None
+            self.named[target] = True
+            self.named[target] = self.read(node, target)
+            if self._is_circular(target):
+                self._refuse(target, "$ref", "it refers to itself and to nothing else")
+                self.named[target] = True
+        return target
+
+    def _is_circular(self, target: str) -> bool:
+        seen = set[str]()
+        schema: Schema = {"$ref": target}
+        while isinstance(schema, dict) and "$ref" in schema:
+            if schema["$ref"] in seen:
+                return True
+            seen.add(schema["$ref"])
+            schema = self.named[schema["$ref"]]
+        return False
+
+    def _refuse(self, pointer: str, keyword: str, advice: str) -> bool:
+        self.document.refuse(pointer, keyword, advice)
+        return True
+
+    def _misspelt(self, node: dict[str, Any], pointer: str) -> bool:
+        """Refuse a keyword that is nearly one; others that are not known are annotations."""
+        found = False
+        for key in node:
+            if key in KNOWN or key.startswith("x-"):
+                continue
+            known = {name.lower(): name for name in KNOWN}
+            for close in difflib.get_close_matches(key.lower(), known, 1, cutoff=0.9):
+                advice = f"no keyword of JSON Schema; is it `{known[close]}`?"
+                found = self._refuse(join(pointer, key), key, advice)
+        return found
+
+    def _reference(self, node: dict[str, Any], result: dict[str, Any], pointer: str) -> bool:
+        if "$ref" not in node:
+            return True
+        if not isinstance(node["$ref"], str):
+            self._refuse(pointer, "$ref", "expected a string")
+            return False
+        target = self.reference(node["$ref"], pointer)
+        if target is not None:
+            result["$ref"] = target
+        return target is not None
+
+    def _type(self, node: dict[str, Any], result: dict[str, Any], pointer: str) -> bool:
+        types = node.get("type")
+        if types is None:
+            # Without `type`, these keywords would let every other type pass: nobody means that.
+            if "properties" in node or "additionalProperties" in node:
+                result["type"] = ["object"]
+            elif ARRAY_WORDS & node.keys():
+                result["type"] = ["array"]
+            return True
+        names = types if isinstance(types, list) else [types]
+        if not names or not all(isinstance(name, str) and name in JSON_TYPES for name in names):
+            self._refuse(join(pointer, "type"), "type", f"one of {', '.join(JSON_TYPES)}")
+            return False
+        result["type"] = [name for name in JSON_TYPES if name in names]
+        return True
+
+    def _values(self, node: dict[str, Any], result: dict[str, Any], pointer: str) -> bool:
+        values = node.get("enum", [node["const"]] if "const" in node else None)
+        if values is None:
+            return True
+        if not isinstance(values, list) or not values:
+            self._refuse(join(pointer, "enum"), "enum", "expected a list of values")
+            return False
+        if "const" in node and "enum" in node:
+            values = [value for value in values if value == node["const"]]
+        if node.get("nullable") is True and None not in values:
+            values = [*values, None]
+        result["enum"] = values
+        return True
+
+    def _numbers(self, node: dict[str, Any], result: dict[str, Any], pointer: str) -> bool:
+        for key in NUMBERS:
+            value = node.get(key)
+            if key.startswith("exclusive") and isinstance(value, bool):
+                # OpenAPI 3.0 has the bound in `minimum`, and here whether it is excluded.
+                bound = "m" + key.removeprefix("exclusiveM")
+                if value and bound in result:
+                    result[key] = result.pop(bound)
+            elif isinstance(value, int | float) and not isinstance(value, bool):
+                if key == "multipleOf" and value <= 0:
+                    self._refuse(join(pointer, key), key, "expected a number above 0")
+                    return False
+                is_whole = isinstance(value, float) and value.is_integer()
+                result[key] = int(value) if is_whole else value
+            elif key in node:
+                self._refuse(join(pointer, key), key, "expected a number")
+                return False
+        bounds = INTEGER_FORMATS.get(str(node.get("format")))
+        if bounds and "integer" in result.get("type", ()):
+            result["minimum"] = max(bounds[0], result.get("minimum", bounds[0]))
+            result["maximum"] = min(bounds[1], result.get("maximum", bounds[1]))
+        return True
+
+    def _counts(self, node: dict[str, Any], result: dict[str, Any], pointer: str) -> bool:
+        for key in COUNTS:
+            if key not in node:
+                continue
+            value = node[key]
+            if isinstance(value, float) and value.is_integer():
+                value = int(value)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+                self._refuse(join(pointer, key), key, "expected a whole number, 0 or more")
+                return False
+            if value or key not in ("minLength", "minItems", "minProperties"):
+                result[key] = value
+        if node.get("uniqueItems") is True:
+            result["uniqueItems"] = True
+        return True
+
+    def _strings(self, node: dict[str, Any], result: dict[str, Any], pointer: str) -> bool:
+        found = [patterns.FORMATS[node["format"]]] if node.get("format") in patterns.FORMATS else []
+        if "pattern" in node:
+            translated = self._pattern(node["pattern"], join(pointer, "pattern"))
+            if translated is None:
+                return False
+            found.append(translated)
+        if found:
+            result["x-patterns"] = found
+        binary = node.get("format") == "binary" or _is_binary(node.get("contentMediaType"))
+        if binary and "contentEncoding" not in node:
+            result["x-binary"] = True
+        return True
+
+    def _pattern(self, pattern: Any, pointer: str) -> str | None:
+        if not isinstance(pattern, str):
+            self._refuse(pointer, "pattern", "expected a string")
+            return None
+        try:
+            return patterns.translate(pattern)
+        except patterns.PatternError as error:
+            self._refuse(pointer, "pattern", f"{error}: write it in what ECMA-262 and Python share")
+            return None
+
+    def _inner(self, node: dict[str, Any], result: dict[str, Any], pointer: str) -> bool:
+        for key in SCHEMAS:
+            if key in node:
+                if key == "items" and isinstance(node[key], list):
+                    self._refuse(join(pointer, key), key, "a list of schemas: write `prefixItems`")
+                    return False
+                result[key] = self.read(node[key], join(pointer, key))
+        for key in SCHEMA_LISTS:
+            if key in node:
+                if not isinstance(node[key], list) or not node[key]:
+                    self._refuse(join(pointer, key), key, "expected a list of schemas")
+                    return False
+                at = join(pointer, key)
+                result[key] = [self.read(inner, join(at, i)) for i, inner in enumerate(node[key])]
+        for key in SCHEMA_MAPS:
+            if key in node:
+                if not isinstance(node[key], dict):
+                    self._refuse(join(pointer, key), key, "expected an object of schemas")
+                    return False
+                at = join(pointer, key)
+                result[key] = {
+                    str(name): self.read(inner, join(at, name)) for name, inner in node[key].items()
+                }
+        return True
+
+    def _objects(self, node: dict[str, Any], result: dict[str, Any], pointer: str) -> bool:
+        if "patternProperties" in result:
+            at = join(pointer, "patternProperties")
+            translated = {
+                self._pattern(pattern, join(at, pattern)): inner
+                for pattern, inner in result["patternProperties"].items()
+            }
+            if None in translated:
+                return False
+            result["patternProperties"] = translated
+        required = node.get("required", [])
+        # Some documents of OpenAPI 3.0 have draft 3's boolean here, which says nothing.
+        if isinstance(required, bool):
+            required = []
+        if not isinstance(required, list) or not all(isinstance(name, str) for name in required):
+            self._refuse(join(pointer, "required"), "required", "expected a list of names")
+            return False
+        # A response leaves out what is only written.
+        inner = result.get("properties", {})
+        names = [name for name in required if not _is_write_only(inner.get(name))]
+        if names:
+            result["required"] = list(dict.fromkeys(names))
+        dependent = node.get("dependentRequired", {})
+        if not isinstance(dependent, dict) or not all(
+            isinstance(v, list) for v in dependent.values()
+        ):
+            self._refuse(join(pointer, "dependentRequired"), "dependentRequired", "expected lists")
+            return False
+        if dependent:
+            result["dependentRequired"] = dependent
+        return True
+
+    def _discriminator(self, node: dict[str, Any], result: dict[str, Any], pointer: str) -> bool:
+        discriminator = node.get("discriminator")
+        members = result.get("oneOf") or result.get("anyOf")
+        if not isinstance(discriminator, dict) or not members:
+            return True
+        at = join(pointer, "discriminator")
+        name, mapping = discriminator.get("propertyName"), discriminator.get("mapping") or {}
+        if not isinstance(name, str) or not isinstance(mapping, dict):
+            self._refuse(at, "discriminator", "expected a `propertyName`, and a `mapping` of names")
+            return False
+        references = [m["$ref"] for m in members if isinstance(m, dict) and "$ref" in m]
+        if len(references) < sum(not is_null(member) for member in members):
+            # Members without a name cannot be chosen by it; it is a hint then.
+            references = []
+        chosen: dict[str, str] = {}
+        for tag, target in mapping.items():
+            place = target if "/" in str(target) else join("#/components/schemas", target)
+            reference = self.reference(str(place), join(at, "mapping", tag))
+            if reference is None:
+                return False
+            chosen[str(tag)] = reference
+        for reference in references:
+            if reference not in chosen.values():
+                chosen[reference.rpartition("/")[2]] = reference
+        if references:
+            result["discriminator"] = {"propertyName": name, "mapping": chosen}
+        return True
+
+
+def _labels(schema: dict[str, Any]) -> dict[str, Any]:
+    return {key: schema[key] for key in ("title", "description") if key in schema}
+
+
+def _is_binary(media_type: Any) -> bool:
+    return isinstance(media_type, str) and media_type.startswith(
+        ("application/octet-stream", "image/", "audio/", "video/", "application/zip")
+    )
+
+
+def _is_write_only(schema: Schema | None) -> bool:
+    return isinstance(schema, dict) and schema.get("writeOnly") is True
