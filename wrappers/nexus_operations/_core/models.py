@@ -141,6 +141,15 @@ class Operation(_Keyed, generated.Operation, frozen=True, kw_only=True):
         return cls.from_generated(generated.Operation.from_json(content))
 
     @classmethod
+    def from_dict(cls, value: dict[str, Any]) -> Operation:
+        """Return the operation of which `to_dict` made `value`.
+
+        Raises:
+            msgspec.ValidationError: If it breaks the contract; the message names the JSON path.
+        """
+        return cls.from_generated(msgspec.convert(value, generated.Operation))
+
+    @classmethod
     def from_generated(cls, model: generated.Operation) -> Operation:
         """Return a generated model as this class, its parts included."""
         return cast("Operation", _from_generated(model))
