@@ -23,6 +23,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from .tracebacks import render_traceback
+
 if TYPE_CHECKING:
     from .models import Operation
 
@@ -92,6 +94,10 @@ class NexusError(Exception):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(message={self.message!r}, detail={self.detail!r})"
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what a notebook shows: the caller's lines, not those of this library."""
+        return render_traceback(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.args, self.__dict__)
