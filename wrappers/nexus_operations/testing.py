@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 
 from .simulator import Reply, Service
+from .simulator._service import check_type
 
 __all__ = ["VirtualClock", "VirtualTransport"]
 
@@ -95,6 +96,8 @@ class VirtualTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
     """
 
     def __init__(self, service: Service, clock: VirtualClock) -> None:
+        check_type("service", service, Service)
+        check_type("clock", clock, VirtualClock)
         self._service = service
         self._clock = clock
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import traceback
 from itertools import takewhile
+from pathlib import Path
 
-PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
+PACKAGE = f"{Path(__file__).parent.parent}{os.sep}"
 KERNEL = f"{os.sep}IPython{os.sep}"
 
 
