@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import re
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -70,8 +70,8 @@ def test_fraction_done(overview: str, counts: dict[str, int], fraction: float) -
 
 def test_dates_are_aware_datetimes() -> None:
     shown = operation()
-    assert shown.created_at == datetime(2023, 12, 7, 5, 40, 49, 302000, tzinfo=timezone.utc)
-    assert shown.updated_at == datetime(2023, 12, 7, 5, 40, 50, tzinfo=timezone.utc)
+    assert shown.created_at == datetime(2023, 12, 7, 5, 40, 49, 302000, tzinfo=UTC)
+    assert shown.updated_at == datetime(2023, 12, 7, 5, 40, 50, tzinfo=UTC)
 
 
 class TestKeys:

@@ -243,7 +243,10 @@ def test_a_module_loads_nothing_heavy(
 
 
 def test_the_missing_extra_is_named(pytester: pytest.Pytester) -> None:
-    code = "import sys; sys.modules['uvicorn'] = None\nfrom nexus_operations.simulator import Simulator"
+    code = (
+        "import sys; sys.modules['uvicorn'] = None\n"
+        "from nexus_operations.simulator import Simulator"
+    )
     done = pytester.run(sys.executable, "-c", code)
     assert done.errlines[-1] == (
         "ModuleNotFoundError: the simulator needs the extra `simulator`:"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import textwrap
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -22,7 +22,7 @@ __all__ = [
     "OperationStatus",
 ]
 
-EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 INDENT = "    "
 
 

@@ -9,6 +9,7 @@ from .._core import checks as arguments
 from .._core.updates import Listener
 from .notebook import below_cell, in_notebook
 
+
 def check_progress(progress: object) -> Listener | bool:
     """Return the argument `progress` of a call."""
     if isinstance(progress, bool):

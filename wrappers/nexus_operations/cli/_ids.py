@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import codecs
-import contextlib
 import os
 import sys
-import threading
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import typer
 
@@ -23,7 +20,7 @@ BYTE_ORDER_MARKS = {
 
 
 class Ids:
-    """The ids to wait for, each once; an async iterable.
+    """The ids to wait for, each once; an iterable.
 
     Args:
         words: The arguments; `-` stands for standard input.
@@ -47,7 +44,7 @@ class Ids:
             raise typer.BadParameter("standard input is closed: no ids can be read from it")
         if "-" in words and sys.stdin.isatty():
             complain("Reading ids from the terminal; Ctrl-D on a line of its own ends them.")
-            typed = list(words_of(iter(lambda: os.read(0, CHUNK), b"")))
+            typed = list(_standard_input())
             words = [each for word in words for each in (typed if word == "-" else [word])]
         self._words = words
         self.taken: dict[str, None] = {}
@@ -62,22 +59,14 @@ class Ids:
         """Return the ids so far whose waits have not ended."""
         return [word for word in self.known or self.taken if word not in ended]
 
-    async def __aiter__(self) -> AsyncIterator[str]:
+    def __iter__(self) -> Iterator[str]:
         for word in self._words:
-            if word != "-":
-                if self._is_new(word):
-                    yield word
-                continue
-            async for each in _standard_input():
-                if self._is_new(each):
+            for each in _standard_input() if word == "-" else [word]:
+                if each not in self.taken:
+                    self.taken[each] = None
                     yield each
         self.complete = True
         self.on_complete(len(self.taken))
-
-    def _is_new(self, word: str) -> bool:
-        new = word not in self.taken
-        self.taken[word] = None
-        return new
 
 
 def words_of(chunks: Iterator[bytes]) -> Iterator[str]:
@@ -118,26 +107,11 @@ def _encoding_of(head: bytes) -> tuple[str, bytes]:
     return "utf-8", head
 
 
-async def _standard_input() -> AsyncIterator[str]:
-    """Read words from standard input in a thread, since reading blocks for as long as it likes."""
-    loop = asyncio.get_running_loop()
-    queue: asyncio.Queue[str | Exception | None] = asyncio.Queue()
-
-    def put(item: str | Exception | None) -> None:
-        loop.call_soon_threadsafe(queue.put_nowait, item)
-
-    def read() -> None:
-        # The loop is closed if the wait was interrupted.
-        with contextlib.suppress(RuntimeError):
-            try:
-                for word in words_of(iter(lambda: os.read(0, CHUNK), b"")):
-                    put(word)
-            except OSError as error:
-                put(typer.BadParameter(f"standard input cannot be read: {error.strerror}"))
-            put(None)
-
-    threading.Thread(target=read, name="nexus-operations-ids", daemon=True).start()
-    while (item := await queue.get()) is not None:
-        if isinstance(item, Exception):
-            raise item
-        yield item
+def _standard_input() -> Iterator[str]:
+    """Return words from standard input as they come; the caller's thread waits for them."""
+    # Not through `sys.stdin`: Python could not end while another thread reads from it.
+    try:
+        yield from words_of(iter(lambda: os.read(0, CHUNK), b""))
+    except OSError as error:
+        why = f"standard input cannot be read: {error.strerror}"
+        raise typer.BadParameter(why) from None

@@ -6,7 +6,7 @@ import _thread
 import threading
 import time
 from collections import Counter
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Literal, Protocol
 
 import msgspec
@@ -228,7 +228,7 @@ class Lines:
     ) -> None:
         error = update.error if outcome is None else outcome.error
         line = Line(
-            at=datetime.now(timezone.utc).replace(microsecond=0),
+            at=datetime.now(UTC).replace(microsecond=0),
             event=event,
             op_id=update.op_id,
             outcome=None if outcome is None else ending_of(outcome),
@@ -271,7 +271,7 @@ def _state(operation: Operation) -> list[str]:
 
 def _line(*words: str, instant: bool = False) -> str:
     """Return words as a line, with what is unsafe in them escaped."""
-    at = [f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"] if instant else []
+    at = [f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"] if instant else []
     return " ".join([*at, *(escape_text(word) for word in words if word)])
 
 

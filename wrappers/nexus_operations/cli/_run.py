@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import typer
 
-from nexus_operations import Outcome, Update
+from nexus_operations import Interruption, Outcome, Update
 
 from ._codes import FINISHED, RUNNING, exit_code
 from ._ids import Ids
@@ -51,7 +51,7 @@ def wait(
         client = where.connect(**client_options)
         operations = client.get_project(project_id).operations
         iteration = operations.as_completed(
-            cast("Any", ids.known or ids),
+            ids.known or ids,
             raise_exception_if=None,
             progress=listener,
             **bounds,
@@ -69,8 +69,10 @@ def wait(
             # About the environment: a proxy, a certificate.
             raise typer.BadParameter(str(error)) from None
         if not isinstance(error, typer.BadParameter):
+            interruption = Interruption.from_error(error)
+            pending = ids.pending(outcomes) if interruption is None else interruption.pending
             complete = ids.known is not None or ids.complete
-            tell_how_to_resume(context.command, ids.pending(outcomes), more_to_come=not complete)
+            tell_how_to_resume(context.command, pending, more_to_come=not complete)
         if reporter.failure is not None:
             raise reporter.failure from None
         raise
