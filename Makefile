@@ -10,7 +10,7 @@ AIRFLOW := .venv-airflow
 AIRFLOW_READY := $(AIRFLOW)/.ready
 NODE_READY := openapi/node_modules/.ready
 EXTRAS := --extra cli --extra fast --extra progress --extra simulator
-SOURCES := wrappers tests tools benchmarks examples openapi/generate.py openapi/diff_contract.py openapi/render.py
+SOURCES := wrappers tests tools benchmarks examples hatch_build.py openapi/generate.py openapi/diff_contract.py openapi/render.py
 PORT ?= 8000
 # The linter of the document asks nobody for news.
 export REDOCLY_TELEMETRY := off
@@ -26,7 +26,7 @@ $(foreach venv,$(wildcard $(VENV) $(DEMO) $(AIRFLOW)),$(if $(shell $(venv)/bin/p
 # $(call environment,FOLDER,PYTHON,LOCK,WHAT FOR): create it if it is missing or broken, and fill it.
 define environment
 	@$(2) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null || { \
-		echo "$(2) is $$($(2) -V 2>&1 | head -1), but Python 3.11 or newer is needed: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; \
+		echo "$(2) is $$($(2) -V 2> /dev/null || echo not installed), but Python 3.11 or newer is needed: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; \
 		exit 1; }
 	@if ! $(1)/bin/python -c '$(SOUND)' 2> /dev/null; then \
 		rm -rf $(1); \

@@ -17,7 +17,7 @@ from nexus_operations.simulator import Life, Simulator
 
 ROOT = Path(__file__).parent.parent
 MAX_MEGABYTES = 20
-MAX_DIRECT_DEPENDENCIES = 4
+MAX_DIRECT_DEPENDENCIES = 3
 INSTALLERS = ("pip", "setuptools", "_distutils_hack")
 
 WAIT = """
