@@ -145,7 +145,7 @@ class TestTerminal:
             terminal.until(lambda text: "ends in about" in text)
             nexus_simulator.end(op_id)
             assert terminal.end() == 0
-            assert re.search(rf"{op_id[:12]}.*… Finished .*1000/1000 0:00:", terminal.text)
+            assert re.search(rf"{op_id[:12]}.*… Finished .*1000/1000 +0:00:", terminal.text)
 
     def test_nothing_unless_a_terminal_shows_it(self, nexus_simulator: Simulator) -> None:
         op_id = nexus_simulator.start(Life(duration=0))

@@ -10,13 +10,15 @@ A wait of hours then takes milliseconds: sleeping moves the clock and returns.
 from __future__ import annotations
 
 import asyncio
-import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from .simulator import Reply, Service
 from .simulator._service import check_type
+
+if TYPE_CHECKING:
+    from ._clock import StopEvent
 
 __all__ = ["VirtualClock", "VirtualTransport"]
 
@@ -51,7 +53,7 @@ class VirtualClock:
         """Return the virtual Unix time in seconds."""
         return EPOCH + self.now + self.wall_offset
 
-    def sleep(self, seconds: float, abort_event: threading.Event | None = None) -> bool:
+    def sleep(self, seconds: float, abort_event: StopEvent | None = None) -> bool:
         """Move the clock; return False if the event is set."""
         if abort_event is not None and abort_event.is_set():
             return False

@@ -24,6 +24,8 @@ __all__ = [
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 INDENT = "    "
+TABLE = "table-layout:auto;width:100%"
+"""The style of a table: as wide as the notebook's cell, columns as wide as they need."""
 
 
 class _Keyed:
@@ -212,7 +214,7 @@ class Operation(_Keyed, generated.Operation, frozen=True, kw_only=True):
             f'<div style="width:100%"><strong>{html.escape(self.id)}</strong>'
             f" {html_badge(status.overview)} {self.fraction_done:.0%}"
             f"{html_bar(self.fraction_done, status.overview)}"
-            f'<table style="width:100%">{cells}</table></div>'
+            f'<table style="{TABLE}">{cells}</table></div>'
         )
 
 

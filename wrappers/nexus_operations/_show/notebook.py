@@ -9,7 +9,7 @@ import time
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
-from .._core.models import html_badge, html_bar
+from .._core.models import TABLE, html_badge, html_bar
 from .board import REFRESH, Board
 from .words import clock
 
@@ -69,5 +69,5 @@ def page_of(board: Board) -> str:
     more = f"… and {hidden} more" if hidden else ""
     return (
         f'<div style="overflow-x:auto;width:100%">{head}'
-        f'<table style="width:100%">{"".join(lines)}</table>{more}</div>'
+        f'<table style="{TABLE}">{"".join(lines)}</table>{more}</div>'
     )

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Generator
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -18,11 +19,26 @@ from .._core.updates import Listener
 from .board import REFRESH, Board, Row
 from .words import clock
 
-NARROW, MEDIUM, WIDE = 80, 110, 160
-"""Columns of a terminal from which bars, whole ids, and units and messages are shown."""
+WIDE = 160
+"""Columns of a terminal from which units and messages are shown."""
 
-SHORT_BAR, BAR = 10, 24
-SHORTEST_ID, SHORT_ID = 12, 14
+RESERVED = {"id": 39, "status": 9, "bar": 24, "counts": 15, "elapsed": 7, "end": 23}
+"""Columns that a field has if there is room, so that the board does not jump as texts change."""
+
+GIVE_WAY = (
+    ("message", 10),
+    ("bar", 10),
+    ("id", 14),
+    ("counts", 9),
+    ("bar", 0),
+    ("id", 11),
+    ("end", 8),
+)
+"""Which field is shortened first if there is no room, and to how many columns."""
+
+LONGEST_STATUS = 16
+SUMMARY_BAR = 24
+FIELDS = ("id", "status", "bar", "counts", "unit", "elapsed", "end", "message")
 FEW_ROWS = 10
 """Rows if the height of the screen is not known."""
 
@@ -40,7 +56,7 @@ class TerminalBoard:
         done, total, parts = self._board.summary()
         if total != 1:
             summary = Table.grid(padding=(0, 1))
-            bar = _bar(done / max(total, 1), "bold", BAR if options.max_width >= NARROW else 6)
+            bar = _bar(done / max(total, 1), "bold", SUMMARY_BAR if options.max_width >= 80 else 6)
             summary.add_row(Text(f"{done} of {total} ended", style="bold"), bar, Text(parts))
             yield summary
         yield _table(rows, options.max_width)
@@ -51,38 +67,63 @@ class TerminalBoard:
 
 def _table(rows: list[Row], width: int) -> Table:
     """Return the rows as a table that fits a width in columns."""
-    wide, bar_width = (
-        width >= WIDE,
-        None if width >= WIDE else BAR if width >= MEDIUM else SHORT_BAR,
-    )
-    table = Table.grid(padding=(0, 1), expand=wide)
-    id_width = None if width >= MEDIUM else SHORT_ID if width >= NARROW else SHORTEST_ID
-    table.add_column(no_wrap=True, overflow="ellipsis", max_width=id_width)
-    table.add_column(no_wrap=True, overflow="ellipsis", max_width=16)
-    if width >= NARROW:
-        table.add_column(width=bar_width, ratio=2 if wide else None)
-    table.add_column(no_wrap=True, overflow="ellipsis")
-    table.add_column(no_wrap=True, justify="right")
-    table.add_column(no_wrap=True, overflow="ellipsis")
-    if wide:
-        table.add_column(no_wrap=True, overflow="ellipsis", ratio=3)
     now = time.monotonic()
-    for row in rows:
+    texts = [_texts(row, now) for row in rows]
+    widths = _widths(texts, width)
+    table = Table.grid(padding=(0, 1))
+    for name, columns in widths.items():
+        right = name == "elapsed"
+        table.add_column(
+            width=columns, no_wrap=True, overflow="ellipsis", justify="right" if right else "left"
+        )
+    for row, fields in zip(rows, texts, strict=True):
         colour = status_of(row.status).colour
-        cells: list[Text | ProgressBar] = [Text(row.op_id), Text(row.status, style=colour)]
-        if width >= NARROW:
-            cells.append(_bar(row.fraction, colour, bar_width))
-        cells.append(Text(f"{row.counts} {row.unit}".rstrip() if wide else row.counts))
-        cells.append(Text(clock(row.waited(now))))
-        cells.append(Text(row.end(now), style="yellow" if row.note else ""))
-        if wide:
-            cells.append(Text(row.message, style="dim"))
+        styles = {"status": colour, "end": "yellow" if row.note else "", "message": "dim"}
+        cells: list[Text | ProgressBar] = [
+            _bar(row.fraction, colour, columns)
+            if name == "bar"
+            else Text(fields[name], style=styles.get(name, ""))
+            for name, columns in widths.items()
+        ]
         table.add_row(*cells)
     return table
 
 
-def _bar(fraction: float, style: str, width: int | None) -> ProgressBar:
-    """Return a bar in one style throughout; without a width it fills its column."""
+def _texts(row: Row, now: float) -> dict[str, str]:
+    """Return a row's fields as they are shown; the bar is drawn, not written."""
+    return {
+        "id": row.op_id,
+        "status": row.status[:LONGEST_STATUS],
+        "bar": "",
+        "counts": row.counts,
+        "unit": row.unit,
+        "elapsed": clock(row.waited(now)),
+        "end": row.end(now),
+        "message": row.message,
+    }
+
+
+def _widths(texts: list[dict[str, str]], width: int) -> dict[str, int]:
+    """Return the fields that are shown, and how many columns each has."""
+    shown = [name for name in FIELDS if width >= WIDE or name in RESERVED]
+    widths = {
+        name: max(RESERVED.get(name, 0), *(cell_len(fields[name]) for fields in texts), 0)
+        for name in shown
+    }
+    for name, least in GIVE_WAY:
+        missing = sum(widths.values()) + len(widths) - 1 - width
+        if missing > 0 and name in widths:
+            widths[name] = max(widths[name] - missing, min(least, widths[name]))
+            if widths[name] == 0:
+                del widths[name]
+    spare = width - sum(widths.values()) - len(widths) + 1
+    if width >= WIDE and spare > 0:
+        widths["bar"] += spare
+    return widths
+
+
+def _bar(fraction: float, style: str, width: int) -> ProgressBar:
+    """Return a bar in one style throughout."""
     return ProgressBar(1.0, fraction, width, complete_style=style, finished_style=style)
 
 

@@ -23,6 +23,8 @@ SAMPLES = (
     Life(duration=45, items=50, unit="asset", outcome="Errored", message="Disk quota exceeded"),
 )
 PROJECT = "proj_simulated"
+EXAMPLE = "op_508fc5d1-e908-486d-9e7b-1dca99b80024"
+"""The id in the documentation's examples, which can so be pasted: the first operation has it."""
 
 
 def serve(port: int, speed: float, samples: bool, secret: str | None) -> None:
@@ -33,7 +35,9 @@ def serve(port: int, speed: float, samples: bool, secret: str | None) -> None:
     except OSError as error:
         raise typer.BadParameter(f"port {port} cannot be used: {error.strerror}") from None
     try:
-        ids = [simulator.start(life) for life in SAMPLES] if samples else []
+        ids: list[str] = []
+        for life in SAMPLES if samples else ():
+            ids.append(simulator.start(life, op_id=None if ids else EXAMPLE))
         shown = shlex.quote(secret or "any")
         write_line(f"A simulated Nexus is on {simulator.endpoint} (Ctrl-C ends it).")
         write_line(f"Its operations are at {simulator.endpoint}/ in a browser. In another shell:")
