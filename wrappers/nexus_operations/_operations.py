@@ -26,7 +26,7 @@ from ._core.schedule import Schedule
 from ._core.siblings import Memory
 from ._core.updates import Listener
 from ._fleet import Fleet, Outcome
-from ._show.progress import told
+from ._show.progress import listening
 from ._wait import Call, Shared, Stop, Wait
 from .wire import WaitState
 
@@ -165,7 +165,7 @@ class Operations(_Waits):
         """
         call = Call.from_arguments(locals())
         wait = self._begin(op_id, call)
-        with told(call.progress, 1) as wait.listener:
+        with listening(call.progress, 1) as wait.listener:
             for _ in self._snapshots(wait, call):
                 pass
         return wait.poller.result()
@@ -318,7 +318,7 @@ class Operations(_Waits):
 
     def _outcomes(self, fleet: Fleet, deadline: float, call: Call) -> Generator[Outcome]:
         stop = Stop(self._shared.closing, call.abort_event)
-        with told(call.progress, fleet.total) as fleet.listener:
+        with listening(call.progress, fleet.total) as fleet.listener:
             yield from _loops.outcomes_in_thread(fleet, self._shared, self._connect, deadline, stop)
         if stop.is_set():
             fleet.abandon()
@@ -356,7 +356,7 @@ class AsyncOperations(_Waits):
         """
         call = Call.from_arguments(locals())
         wait = self._begin(op_id, call)
-        with told(call.progress, 1) as wait.listener:
+        with listening(call.progress, 1) as wait.listener:
             async for _ in self._snapshots(wait):
                 pass
         return wait.poller.result()
@@ -437,7 +437,7 @@ class AsyncOperations(_Waits):
         """
         call = Call.from_arguments(locals())
         fleet, deadline = self._gather(op_ids, call, keep=True)
-        with told(call.progress, fleet.total) as fleet.listener:
+        with listening(call.progress, fleet.total) as fleet.listener:
             await _loops.run_fleet_awaited(fleet, self._shared, self._transport, deadline)
         return cast("list[Any]", fleet.results())
 
@@ -462,7 +462,7 @@ class AsyncOperations(_Waits):
         return self._completed(*self._gather(op_ids, call, keep=False), call)
 
     async def _completed(self, fleet: Fleet, deadline: float, call: Call) -> AsyncIterator[Outcome]:
-        with told(call.progress, fleet.total) as fleet.listener:
+        with listening(call.progress, fleet.total) as fleet.listener:
             outcomes = _loops.outcomes_awaited(fleet, self._shared, self._transport, deadline)
             async with contextlib.aclosing(outcomes):
                 async for outcome in outcomes:
