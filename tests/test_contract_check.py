@@ -154,6 +154,11 @@ BROKEN: dict[str, tuple[Service, set[str]]] = {
     "back in time": (in_turn(lambda b: b.update(updateDate=1701927649999)), {"repeat"}),
     "running after its end": (in_turn(lambda b: None, status("Running", Running=1)), {"repeat"}),
     "of another kind each time": (in_turn(lambda b: b.update(kind="other")), {"repeat"}),
+    "a bottomless list": (
+        Service(found=content(b'{"id":' + b"[" * 5000)),
+        {"document", "client"},
+    ),
+    "an unheard-of status": (Service(every=always(error(599))), {"answers", "document"}),
     "a list": (Service(found=content(b"[]")), {"document", "client"}),
     "null": (Service(found=content(b"null")), {"document", "client"}),
     "no body": (Service(found=content(b"")), {"document", "client"}),

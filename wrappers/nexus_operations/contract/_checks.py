@@ -41,7 +41,7 @@ def body_of(asked: Asked) -> Any:
     """Return the JSON of an answer, or `None`."""
     try:
         return json.loads(asked.response.content, parse_constant=_no_number)
-    except ValueError:  # malformed, or no text: told by `document`
+    except (ValueError, RecursionError):  # malformed, no text, too deep: told by `document`
         return None
 
 

@@ -116,7 +116,7 @@ def tee(stream: Any, raw: bytearray, done: Callable[[], None]) -> Any:
 
 
 @contextmanager
-def recording(recorder: Recorder) -> Iterator[None]:
+def recording(recorder: Recorder) -> Generator[None]:
     """Record what comes through any transport of httpx; those of this library are such, too."""
     import httpx
 
@@ -138,8 +138,7 @@ def recording(recorder: Recorder) -> Iterator[None]:
 
         return handle_async_request
 
-    # The library's transports are loaded with its client.
-    assert nexus_operations.Client
+    _ = nexus_operations.Client  # with it the library's transports are loaded
     patch = pytest.MonkeyPatch()
     try:
         for base, name, wrapper in (
@@ -156,7 +155,7 @@ def recording(recorder: Recorder) -> Iterator[None]:
 
 def subclasses(base: type) -> set[type]:
     """Return every class that is made from one."""
-    found = set(base.__subclasses__())
+    found: set[type] = set(base.__subclasses__())
     return found.union(*map(subclasses, found))
 
 
