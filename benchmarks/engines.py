@@ -126,7 +126,7 @@ async def niquests(endpoint: str, timeout: float) -> AsyncIterator[Get]:
 @contextlib.asynccontextmanager
 async def own(endpoint: str, timeout: float) -> AsyncIterator[Get]:
     """Give our connections below httpx's public types, without the rest of the library."""
-    engine = AsyncEngine(Pool(find_route(endpoint)))
+    engine = AsyncEngine(Pool(find_route(httpx.URL(endpoint))))
 
     async def get(path: str) -> tuple[int, bytes]:
         extensions = {LIMITS: Limits(timeout)}

@@ -77,6 +77,12 @@ class Settings:
         verify: Whom to trust: an `ssl.SSLContext`, a file of certificates, or `None` for the
             environment's (`SSL_CERT_FILE`, `SSL_CERT_DIR`) or the usual authorities.
         contact: What is known of the endpoint, by default nothing.
+
+    Attributes:
+        url: The base URL, parsed.
+
+    Raises:
+        ValueError: If the endpoint is no URL.
     """
 
     def __init__(
@@ -87,6 +93,10 @@ class Settings:
         verify: Verify = None,
         contact: Contact | None = None,
     ) -> None:
+        try:
+            self.url = httpx.URL(endpoint)
+        except httpx.InvalidURL as error:
+            raise ValueError(f"endpoint must be a URL, not {endpoint!r} ({error})") from None
         self.endpoint = endpoint
         self.secret = secret
         self.certificate = certificate
@@ -96,7 +106,7 @@ class Settings:
     @functools.cached_property
     def route(self) -> Route:
         """The way to the endpoint; raises `ValueError` for an environment that cannot be used."""
-        return find_route(self.endpoint, self.certificate, self.verify)
+        return find_route(self.url, self.certificate, self.verify)
 
 
 class Answer(NamedTuple, Generic[T]):
@@ -148,7 +158,7 @@ class Exchange:
     """
 
     def __init__(self, settings: Settings, *, through_proxy: bool) -> None:
-        self._base = httpx.URL(settings.endpoint)
+        self._base = settings.url
         self._prefix = self._base.raw_path.rstrip(b"/")
         self._secret = settings.secret
         self._contact = settings.contact
