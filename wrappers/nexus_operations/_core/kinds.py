@@ -89,7 +89,7 @@ class Kind:
         share: The share of the first sort among the latest operations.
         known: Durations that were no surprise, as far as they count.
         day: The latest day of which it knows, in days since the Unix epoch.
-        most: Durations of one sort that count, at most.
+        most: Durations of one sort that count, at most; if infinite, the latest do not count more.
     """
 
     first: Sort = field(default_factory=Sort)
@@ -158,7 +158,9 @@ class Kind:
 
     def _shift(self, count: float, towards: float) -> None:
         """Move the share of the first sort towards that of the latest so many operations."""
-        step = max(SHARE_STEP, 1.0 / max(self.first.seen + self.second.seen, 1.0))
+        step = 1.0 / max(self.first.seen + self.second.seen, 1.0)
+        if math.isfinite(self.most):
+            step = max(step, SHARE_STEP)
         self.share += (1.0 - (1.0 - step) ** count) * (towards - self.share)
 
     def _closest(self, new: Sort) -> Sort | None:
