@@ -10,7 +10,7 @@ import threading
 import uuid
 from collections import UserString, deque
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -69,7 +69,7 @@ NO_NUMBERS: dict[str, tuple[Any, type[Exception]]] = {
     "bytes": (b"5", TypeError),
     "a complex number": (5 + 0j, TypeError),
     "a list": ([5], TypeError),
-    "a date": (datetime(2030, 1, 1, tzinfo=timezone.utc), TypeError),
+    "a date": (datetime(2030, 1, 1, tzinfo=UTC), TypeError),
     "what cannot be shown": (Odd(), TypeError),
     "a class": (float, TypeError),
     "an array": (np.array([5.0, 6.0]), TypeError),

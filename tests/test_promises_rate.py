@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
 
-import pytest
 from nexus_operations import AsyncClient, Client, Fixed, NexusError
 
 from tests.conftest import PROJECT, SECRET

@@ -32,8 +32,10 @@ from .wire import WaitState
 
 if TYPE_CHECKING:
     from ._clock import Clock
+    from ._core.durations import Durations
     from ._core.limiter import RateLimiter, Slots
     from ._core.models import Operation
+    from ._core.siblings import Memory
     from ._http.exchange import Answer, Contact
 
 logger = logging.getLogger("nexus_operations")
@@ -198,6 +200,8 @@ class Shared:
         contact: Whether the endpoint was ever reached.
         request_timeout: Seconds that one request may take.
         closing: Whether the client is closed.
+        endpoint: The service's base URL.
+        durations: How long operations took, or `None` if that is not remembered.
         random: Numbers from 0 to 1.
     """
 
@@ -208,6 +212,8 @@ class Shared:
     contact: Contact
     request_timeout: float
     closing: Closing = field(default_factory=Closing)
+    endpoint: str = ""
+    durations: Durations | None = None
     random: Callable[[], float] = random.random
 
 
@@ -231,6 +237,7 @@ class Wait:
         listener: Called after each poll, or `None`.
         started: The instant at which the call began; by default now.
         heeds_pause: Whether a pause that the service asked for puts its polls off.
+        memory: What the waits of its call know of durations, or `None`.
     """
 
     __slots__ = (
@@ -255,6 +262,7 @@ class Wait:
         listener: Listener | None = None,
         started: float | None = None,
         heeds_pause: bool = True,
+        memory: Memory | None = None,
     ) -> None:
         now, polls = shared.clock.monotonic(), 0
         started = now if started is None else started
@@ -266,7 +274,7 @@ class Wait:
             op_id = op_id.op_id
         self.op_id = op_id
         self.project_id = project_id
-        self.poller = Poller(bounds, started, polls=polls, random=shared.random)
+        self.poller = Poller(bounds, started, polls=polls, random=shared.random, memory=memory)
         self.span: Any = None
         self.due = now
         self.since = now
@@ -389,16 +397,19 @@ class Wait:
 
     def _update(self, now: float, operation: Operation | None, error: NexusError | None) -> Update:
         poller = self.poller
+        estimate = poller.estimate if poller.pending else None
         return Update(
             op_id=self.op_id,
             operation=operation,
             error=error,
             polls=poller.polls,
             elapsed=now - poller.started,
-            remaining=poller.remaining if poller.pending else None,
+            remaining=None if estimate is None else estimate.median,
             next_poll=poller.step.delay if isinstance(poller.step, Poll) else None,
+            remaining_range=None if estimate is None else (estimate.low, estimate.high),
         )
 
     def close(self) -> None:
         """End the wait's span: it is over or was interrupted."""
+        self.poller.close()
         tracing.end(self)

@@ -66,7 +66,7 @@ class _Caller:
 
     def _identified(self, answer: Answer[Any], op_id: str) -> Answer[Operation]:
         """Return the operation asked for; where the answer is another's, the connection is bad."""
-        operation = Operation.of(answer.value)
+        operation = Operation.from_generated(answer.value)
         if operation.id == op_id:
             return Answer(operation, answer.date)
         if self._pool is not None:
