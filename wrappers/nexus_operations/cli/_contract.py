@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +19,7 @@ from ._options import (
     Where,
     duration,
 )
+from ._output import secrets, write_line
 
 DEFAULT_ENDPOINT = "https://api.datature.io"
 EXAMPLES = """
@@ -54,6 +54,7 @@ LatencyOption = Annotated[
 
 
 def contract(
+    context: typer.Context,
     op: Annotated[str, typer.Argument(metavar="OP", help="The id of an operation, or its link.")],
     project: ProjectOption = None,
     endpoint: EndpointOption = None,
@@ -77,9 +78,13 @@ def contract(
     ] = None,
 ) -> None:
     """Check a service against the contract; see `HELP`."""
-    where = Where(project, endpoint, secret_file, certificate, private_key)
+    source = context.get_parameter_source("secret_file")
+    file_first = source is not None and source.name == "COMMANDLINE"
+    where = Where(project, endpoint, secret_file, certificate, private_key, file_first)
     project_id = where.project_id()
     secret = where._secret()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    if secret:
+        secrets.add(secret)
     if secret is not None and not (secret.isascii() and secret.isprintable()):
         raise typer.BadParameter("the secret key has characters that a header cannot carry")
     if not max_latency:
@@ -102,10 +107,8 @@ def contract(
         )
     except ModuleNotFoundError as error:
         raise typer.BadParameter(str(error)) from None
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
     for line in report.json_lines() if json else report.lines():
-        sys.stdout.write(f"{line}\n")
+        write_line(line)
     if junit is not None:
         try:
             junit.write_text(report.junit(), encoding="utf-8")
