@@ -239,7 +239,11 @@ class Annotator:
         others: dict[str, list[Schema]] = {}
         for part in (flat, *self._conditional(flat)):
             dependent = part.get("dependentRequired", {})
-            for name in (*part.get("required", ()), *dependent, *itertools.chain(*dependent.values())):
+            for name in (
+                *part.get("required", ()),
+                *dependent,
+                *itertools.chain(*dependent.values()),
+            ):
                 others.setdefault(name, [])
             for name, schema in part.get("properties", {}).items():
                 others.setdefault(name, []).append(schema)

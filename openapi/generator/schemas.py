@@ -155,7 +155,9 @@ class Schemas:
             under_way[pointer] = None
             for inner in _references_in_place(self.named[pointer]):
                 if inner in under_way:
-                    self._refuse(inner, "$ref", "it is defined by itself: give it a value of its own")
+                    self._refuse(
+                        inner, "$ref", "it is defined by itself: give it a value of its own"
+                    )
                     self.named[inner] = True
                 elif inner not in done:
                     visit(inner)
