@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from tests.conftest import PROJECT, SECRET
-from tests.support.checks import each, ended, within
+from tests.support.checks import each, ended, failed, within
 from tests.support.clocks import client_of
+from tests.support.names import Names
 from tests.support.paths import EVERY, Path, over_every_path, over_every_wait
-from tests.support.replies import good
-from tests.support.server import Request, Server, finished
+from tests.support.replies import good, trouble
+from tests.support.server import Server, finished
 
 Serve = Callable[..., Server]
 
@@ -130,9 +131,6 @@ def test_the_path_of_the_endpoint_is_kept(path: Path, serve: Serve, base: str) -
 @over_every_path
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_no_redirect_is_followed(path: Path, serve: Serve, status: int) -> None:
-    from tests.support.checks import failed
-    from tests.support.replies import trouble
-
     elsewhere = serve(finished)
     target = f"{elsewhere.url}/projects/{PROJECT}/operations/op_1"
     server = serve(lambda _: trouble(status, Location=target))
@@ -167,16 +165,21 @@ def test_no_proxy_is_heeded(
     assert not proxy.requests
 
 
+HOSTS = ["service", "Service.Example", "service.example.", "a-b.example", "xn--bcher-kva.example"]
+
+
 @over_every_path
-@pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "localhost."])
-def test_hosts_by_name(path: Path, serve: Serve, host: str) -> None:
+def test_hosts_by_name(path: Path, serve: Serve, names: Names) -> None:
     server = serve(finished)
-    url = server.url.replace("127.0.0.1", host)
-    ended(within(lambda: path.one("op_1", client_of(url))), "op_1")
 
+    def check(host: str) -> None:
+        for spelling in (host, host.lower()):
+            names.add(spelling, "127.0.0.1")
+        url = f"http://{host}:{server.port}"
+        ended(within(lambda: path.one("op_1", client_of(url))), "op_1")
+        assert server.requests[-1].header("Host") == f"{host.lower()}:{server.port}"
 
-def sent(request: Request) -> str:
-    return request.raw.decode("latin-1")
+    each(HOSTS, check)
 
 
 @over_every_path
