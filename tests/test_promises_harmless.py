@@ -11,7 +11,11 @@ from nexus_operations import InvalidResponseError, Operation
 
 from tests.support.checks import each, ended, failed, within
 from tests.support.clocks import client_of
-from tests.support.paths import Path, on_every_path, over_every_path, row_of
+from tests.support.paths import (
+    Path,
+    on_every_path,
+    row_of,
+)
 from tests.support.replies import JSON, Reply, good, operation
 from tests.support.server import Reaction, Request, Server, Then
 from tests.support.worlds import World
@@ -86,7 +90,7 @@ SPOKEN: dict[str, Callable[[str], Any]] = {
 }
 
 
-@over_every_path
+@on_every_path
 def test_http_as_it_may_be_spoken(path: Path, serve: Serve) -> None:
     def answer(request: Request) -> Reaction:
         return SPOKEN[row_of(SPOKEN, request.op_id)](request.op_id)
@@ -120,7 +124,7 @@ ENCODED: dict[str, Callable[[bytes], tuple[str, bytes]]] = {
 }
 
 
-@over_every_path
+@on_every_path
 def test_encodings_that_encode_nothing_or_gzip(path: Path, serve: Serve) -> None:
     def answer(request: Request) -> Reaction:
         encoding, body = ENCODED[row_of(ENCODED, request.op_id)](good(request.op_id).body)
@@ -145,7 +149,7 @@ SPOILT: dict[str, tuple[str, bytes]] = {
 }
 
 
-@over_every_path
+@on_every_path
 def test_encodings_that_cannot_be_read(path: Path, serve: Serve) -> None:
     def answer(request: Request) -> Reaction:
         encoding, body = SPOILT[row_of(SPOILT, request.op_id)]

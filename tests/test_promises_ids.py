@@ -15,14 +15,13 @@ from nexus_operations import AsyncClient, Client, Fixed, NotFoundError
 
 from tests.conftest import PROJECT, SECRET
 from tests.support.checks import each, ended, failed, within
-from tests.support.engines import engine
 from tests.support.paths import (
     Path,
+    on_awaited_fleets,
     on_every_path,
     on_every_wait,
     on_fleets,
-    over_awaited_fleets,
-    over_sync_fleets,
+    on_sync_fleets,
 )
 from tests.support.server import Server, finished, running
 from tests.support.worlds import World, answers, is_finished, is_running, script
@@ -74,8 +73,8 @@ def test_ids_of_other_things(path: Path) -> None:
         try:
             result = path.one(op_id, world.client)
         except ValueError as error:
-            assert op_id in str(error)
-            assert OTHERS[op_id] in str(error).lower()
+            assert op_id in str(error)  # noqa: PT017
+            assert OTHERS[op_id] in str(error).lower()  # noqa: PT017
             assert not world.asked
         else:
             failed(result, NotFoundError)
@@ -83,7 +82,7 @@ def test_ids_of_other_things(path: Path) -> None:
     each(OTHERS, check)
 
 
-class Member(str, enum.Enum):
+class Member(str, enum.Enum):  # noqa: UP042
     """Ids as a program may have them."""
 
     FIRST = "op_first"
@@ -231,7 +230,7 @@ def test_a_source_is_not_read_further_than_it_must(path: Path) -> None:
     assert max(open_now) <= 10 + 20
 
 
-@over_sync_fleets
+@on_sync_fleets
 def test_a_queue_that_is_fed_meanwhile(path: Path, serve: Serve) -> None:
     """`get` blocks; polls go on, and what ended is handed on, while it does."""
     server = serve(lambda r: finished(r) if r.nth > 3 else running(r))
@@ -251,7 +250,7 @@ def test_a_queue_that_is_fed_meanwhile(path: Path, serve: Serve) -> None:
     assert sorted(result.id for result in results) == ["op_1", "op_2"]
 
 
-@over_sync_fleets
+@on_sync_fleets
 def test_a_source_that_waits_for_an_outcome(path: Path, serve: Serve) -> None:
     """Each id depends on the end of the one before."""
     if path.method != "as_completed":
@@ -269,11 +268,10 @@ def test_a_source_that_waits_for_an_outcome(path: Path, serve: Serve) -> None:
                 ids.put(f"op_{len(seen)}" if len(seen) < 5 else None)
         return seen
 
-    with engine(path.engine):
-        assert within(use) == [f"op_{number}" for number in range(5)]
+    assert within(use) == [f"op_{number}" for number in range(5)]
 
 
-@over_sync_fleets
+@on_sync_fleets
 @pytest.mark.parametrize("stop", ["event", "deadline", "close"])
 def test_a_source_that_blocks_for_ever_holds_up_no_stop(
     path: Path, serve: Serve, stop: str
@@ -305,8 +303,7 @@ def test_a_source_that_blocks_for_ever_holds_up_no_stop(
             except ValueError as error:
                 assert stop == "close", error  # noqa: PT017
 
-    with engine(path.engine):
-        within(use, 9)
+    within(use, 9)
     ids.put("op_last")
 
 
@@ -330,11 +327,11 @@ class Rows:
 
 CURSORS: dict[str, Callable[[sqlite3.Cursor], Any]] = {
     "a generator": lambda cursor: (op_id for (op_id,) in cursor),
-    "map": lambda cursor: map(lambda row: row[0], cursor),
+    "map": lambda cursor: map(lambda row: row[0], cursor),  # noqa: C417
     "an object that hides it": Rows,
     "a generator over one that hides it": lambda cursor: (op_id for op_id in Rows(cursor)),
     "a closure": lambda cursor: iter(lambda: (cursor.fetchone() or [None])[0], None),
-    "layers of iterators": lambda cursor: filter(None, map(str, map(lambda r: r[0], iter(cursor)))),
+    "layers of iterators": lambda cursor: filter(None, map(str, map(lambda r: r[0], iter(cursor)))),  # noqa: C417
 }
 
 
@@ -390,7 +387,7 @@ def test_a_source_that_makes_its_connection_itself(path: Path) -> None:
     assert sorted(result.id for result in results) == ["op_1", "op_2", "op_3"]
 
 
-@over_awaited_fleets
+@on_awaited_fleets
 def test_a_source_of_ids_uses_the_client_itself(path: Path, serve: Serve) -> None:
     """An awaited source may ask the same client."""
     import asyncio
@@ -408,8 +405,7 @@ def test_a_source_of_ids_uses_the_client_itself(path: Path, serve: Serve) -> Non
 
             return await path.aon(operations, ids())
 
-    with engine(path.engine):
-        results = within(lambda: asyncio.run(use()))
+    results = within(lambda: asyncio.run(use()))
     assert sorted(result.id for result in results) == ["op_0", "op_1", "op_2"]
 
 

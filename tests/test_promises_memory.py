@@ -17,7 +17,11 @@ from nexus_operations import AsyncClient, Client, Fixed, InvalidResponseError
 from tests.conftest import PROJECT, SECRET
 from tests.support.checks import each, ended, failed, within
 from tests.support.clocks import client_of
-from tests.support.paths import Path, on_every_path, on_every_wait, over_every_path
+from tests.support.paths import (
+    Path,
+    on_every_path,
+    on_every_wait,
+)
 from tests.support.replies import JSON, Reply
 from tests.support.server import Request, Server, Step
 from tests.support.worlds import World, is_finished, is_running, script
@@ -157,7 +161,7 @@ PIECES = {
 
 
 @pytest.mark.parametrize("what", ENDLESS)
-@over_every_path
+@on_every_path
 def test_an_answer_without_end_is_given_up_early(path: Path, serve: Serve, what: str) -> None:
     """Long before the request's time is up: what is read is bounded."""
     sent = 0

@@ -13,7 +13,12 @@ from tests.conftest import PROJECT, SECRET
 from tests.support.checks import each, ended, failed, within
 from tests.support.clocks import client_of
 from tests.support.names import Names
-from tests.support.paths import EVERY, Path, over_every_path, over_every_wait
+from tests.support.paths import (
+    EVERY,
+    Path,
+    on_every_path,
+    on_every_wait,
+)
 from tests.support.replies import good, trouble
 from tests.support.server import Server, finished
 
@@ -52,7 +57,7 @@ ODD_IDS = [
 UNRESERVED = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~%")
 
 
-@over_every_path
+@on_every_path
 def test_odd_ids_stay_in_their_segment(path: Path, serve: Serve) -> None:
     server = serve(lambda r: good(urllib.parse.unquote(r.target.rsplit("/", 1)[1])))
     bounds = {"timeout": 1} if path.waits else {}
@@ -71,7 +76,7 @@ def test_odd_ids_stay_in_their_segment(path: Path, serve: Serve) -> None:
 
 def test_the_head_of_a_request_is_the_same_on_every_path(serve: Serve) -> None:
     heads: dict[str, Any] = {}
-    for path in [with_engine for path in EVERY for with_engine in path.engines]:
+    for path in EVERY:
         server = serve(finished)
         within(lambda path=path, server=server: path.one("op_1", client_of(server)))  # type: ignore[misc]
         lines = server.requests[0].raw.decode().split("\r\n")
@@ -91,7 +96,7 @@ def check_equal(value: object, expected: object) -> None:
     assert value == expected
 
 
-@over_every_wait
+@on_every_wait
 def test_cookies_are_neither_kept_nor_sent(path: Path, serve: Serve) -> None:
     headers = {"Set-Cookie": "lb=sticky; Path=/; Domain=localhost"}
     server = serve(lambda r: good(r.op_id, "Finished" if r.nth > 3 else "Running", headers))
@@ -101,7 +106,7 @@ def test_cookies_are_neither_kept_nor_sent(path: Path, serve: Serve) -> None:
     assert not [r for r in server.requests if r.header("Cookie") is not None]
 
 
-@over_every_path
+@on_every_path
 def test_credentials_of_a_netrc_stay_there(
     path: Path, serve: Serve, tmp_path: File, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,7 +124,7 @@ def test_credentials_of_a_netrc_stay_there(
     assert server.requests[0].header("Authorization") is None
 
 
-@over_every_path
+@on_every_path
 @pytest.mark.parametrize("base", ["", "/", "/base", "/base/", "/a%20b/c", "/a%2Fb", "/é"])
 def test_the_path_of_the_endpoint_is_kept(path: Path, serve: Serve, base: str) -> None:
     server = serve(finished)
@@ -128,7 +133,7 @@ def test_the_path_of_the_endpoint_is_kept(path: Path, serve: Serve, base: str) -
     assert server.requests[0].target == f"{kept}/projects/{PROJECT}/operations/op_1"
 
 
-@over_every_path
+@on_every_path
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_no_redirect_is_followed(path: Path, serve: Serve, status: int) -> None:
     elsewhere = serve(finished)
@@ -139,7 +144,7 @@ def test_no_redirect_is_followed(path: Path, serve: Serve, status: int) -> None:
     assert not elsewhere.requests
 
 
-@over_every_path
+@on_every_path
 def test_a_plain_proxy_is_used_and_gets_no_secret_of_its_own(
     path: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,7 +158,7 @@ def test_a_plain_proxy_is_used_and_gets_no_secret_of_its_own(
     assert request.header("Proxy-Authorization") == "Basic bWU6d29yZA=="
 
 
-@over_every_path
+@on_every_path
 @pytest.mark.parametrize("value", ["127.0.0.1", "*", "localhost, 127.0.0.1", ".example,127.0.0.1"])
 def test_no_proxy_is_heeded(
     path: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch, value: str
@@ -168,7 +173,7 @@ def test_no_proxy_is_heeded(
 HOSTS = ["service", "Service.Example", "service.example.", "a-b.example", "xn--bcher-kva.example"]
 
 
-@over_every_path
+@on_every_path
 def test_hosts_by_name(path: Path, serve: Serve, names: Names) -> None:
     server = serve(finished)
 
@@ -182,7 +187,7 @@ def test_hosts_by_name(path: Path, serve: Serve, names: Names) -> None:
     each(HOSTS, check)
 
 
-@over_every_path
+@on_every_path
 def test_a_secret_with_odd_characters_arrives_as_it_is(path: Path, serve: Serve) -> None:
     secret = "a b:c,d;e=f\"g'h\\i~{}|%41"
     server = serve(finished)

@@ -17,7 +17,12 @@ from nexus_operations.wire import WaitState
 from tests.conftest import PROJECT, SECRET
 from tests.support.checks import each, ended, failed
 from tests.support.children import Child
-from tests.support.paths import Path, on_every_wait, on_fleets, over_sync_fleets
+from tests.support.paths import (
+    Path,
+    on_every_wait,
+    on_fleets,
+    on_sync_fleets,
+)
 from tests.support.replies import good
 from tests.support.server import Server, finished, running
 from tests.support.worlds import START, World, is_finished, is_refused, is_running, script
@@ -176,10 +181,10 @@ RESUMED = """
 """
 
 
-@over_sync_fleets
+@on_sync_fleets
 def test_ctrl_c_then_another_process(path: Path, serve: Serve) -> None:
     server = serve(lambda r: finished(r) if r.op_id == "op_0" else running(r))
-    with Child(INTERRUPTED, server.url, path.method, engine=path.engine) as child:
+    with Child(INTERRUPTED, server.url, path.method) as child:
         server.wait_for(12, 60)
         child.interrupt()
         states = child.told()["states"]
@@ -187,7 +192,7 @@ def test_ctrl_c_then_another_process(path: Path, serve: Serve) -> None:
     assert any(state["polls"] > 1 for state in states)
     assert SECRET not in json.dumps(states)
     later = serve(finished)
-    with Child(RESUMED, later.url, path.method, json.dumps(states), engine=path.engine) as child:
+    with Child(RESUMED, later.url, path.method, json.dumps(states)) as child:
         assert child.told()["ended"] == [f"op_{n}" for n in range(1, 6)]
 
 

@@ -21,7 +21,12 @@ from nexus_operations.testing import EPOCH
 
 from tests.conftest import PROJECT, SECRET
 from tests.support.checks import each, ended, failed
-from tests.support.paths import Path, on_every_path, on_every_wait, on_fleets
+from tests.support.paths import (
+    Path,
+    on_every_path,
+    on_every_wait,
+    on_fleets,
+)
 from tests.support.worlds import (
     START,
     World,

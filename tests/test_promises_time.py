@@ -28,8 +28,6 @@ from tests.support.paths import (
     on_every_path,
     on_every_wait,
     on_fleets,
-    over_every_path,
-    over_every_wait,
     row_of,
 )
 from tests.support.replies import good
@@ -71,7 +69,7 @@ SLOW: dict[str, Callable[[Request], Any]] = {
 }
 
 
-@over_every_path
+@on_every_path
 def test_an_answer_that_does_not_come_to_an_end(path: Path, serve: Serve) -> None:
     """All of them would last for ever; a request ends by its own time, however much arrives."""
     server = serve(lambda request: SLOW[row_of(SLOW, request.op_id)](request))
@@ -93,7 +91,7 @@ def test_an_answer_that_does_not_come_to_an_end(path: Path, serve: Serve) -> Non
     each(SLOW, check)
 
 
-@over_every_wait
+@on_every_wait
 def test_a_slow_answer_does_not_hold_max_wait(path: Path, serve: Serve) -> None:
     """The last poll is given 5 s at most, however long a request may take."""
     server = serve(silence)
@@ -102,7 +100,7 @@ def test_a_slow_answer_does_not_hold_max_wait(path: Path, serve: Serve) -> None:
     failed(within(lambda: path.one("op_1", client, **bounds)), RequestTimeoutError)
 
 
-@over_every_path
+@on_every_path
 def test_a_handshake_that_does_not_come_to_an_end(path: Path, serve: Serve) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         bounds = {"timeout": 1} if path.waits else {}
@@ -112,7 +110,7 @@ def test_a_handshake_that_does_not_come_to_an_end(path: Path, serve: Serve) -> N
         assert error.transient
 
 
-@over_every_path
+@on_every_path
 def test_a_proxy_that_says_nothing(
     path: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,7 +121,7 @@ def test_a_proxy_that_says_nothing(
     assert error.transient
 
 
-@over_every_path
+@on_every_path
 def test_many_addresses_that_swallow_connections(path: Path, names: Names, black_hole: Dig) -> None:
     """The time is for all addresses together."""
     hole = black_hole()
@@ -135,7 +133,7 @@ def test_many_addresses_that_swallow_connections(path: Path, names: Names, black
     assert error.transient
 
 
-@over_every_path
+@on_every_path
 def test_an_address_that_swallows_connections_before_one_that_answers(
     path: Path, serve: Serve, names: Names, black_hole: Dig
 ) -> None:
@@ -147,7 +145,7 @@ def test_an_address_that_swallows_connections_before_one_that_answers(
     ended(within(lambda: path.one("op_1", client, **bounds)), "op_1")
 
 
-@over_every_path
+@on_every_path
 def test_an_address_that_refuses_before_one_that_answers(
     path: Path, serve: Serve, names: Names
 ) -> None:
@@ -158,7 +156,7 @@ def test_an_address_that_refuses_before_one_that_answers(
     ended(within(lambda: path.one("op_1", client, **bounds)), "op_1")
 
 
-@over_every_path
+@on_every_path
 def test_a_name_that_hangs(path: Path, names: Names) -> None:
     names.hang("slow.example")
     bounds = {"timeout": 1} if path.waits else {}
@@ -168,7 +166,7 @@ def test_a_name_that_hangs(path: Path, names: Names) -> None:
     assert not error.reached
 
 
-@over_every_wait
+@on_every_wait
 def test_a_name_that_hangs_once(path: Path, serve: Serve, names: Names) -> None:
     """The resolution that was left behind disturbs no later poll."""
     server = serve(finished)
@@ -179,7 +177,7 @@ def test_a_name_that_hangs_once(path: Path, serve: Serve, names: Names) -> None:
     ended(within(lambda: path.one("op_1", client), 8), "op_1")
 
 
-@over_every_wait
+@on_every_wait
 def test_more_names_that_hang_than_threads(path: Path, names: Names) -> None:
     names.hang("slow.example")
     client = client_of("http://slow.example", request_timeout=0.1, max_concurrency=8)
@@ -388,7 +386,7 @@ def test_a_listener_that_is_gone_is_not_taken_for_slow(plain_environment: None) 
         socket.create_connection(("127.0.0.1", free_port()), timeout=5)
 
 
-@over_every_path
+@on_every_path
 def test_an_answer_in_many_pieces_within_its_time(path: Path, serve: Serve) -> None:
     def pieces(request: Request) -> Iterator[Step]:
         whole = good(request.op_id).wire()
