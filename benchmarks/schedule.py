@@ -1,6 +1,7 @@
 """Requests against lag: our schedule and those of other clients, on the same operations.
 
     python benchmarks/schedule.py [--json] [--picture docs/schedule] [--operations 10000] …
+    python benchmarks/schedule.py --kinds 12 --within 0.3 --between 1.7 [--runs 60] …
 
 Virtual time, no network, the same figures for the same arguments. A waiter pays twice: with
 requests, and with lag, the time between an operation's end and the caller knowing. Each policy
@@ -15,6 +16,7 @@ import json
 import math
 import random
 import statistics
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,8 +30,12 @@ from nexus_operations import (
     OperationStatus,
     Schedule,
 )
-from nexus_operations._core.poller import Policy, Poll, Poller
+from nexus_operations._core.poller import Bounds, Poll, Poller
 from nexus_operations.simulator import Life
+
+if __name__ == "__main__":  # run as a script: its neighbour is found from the project's root
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks.kinds import kinds_of, report, text
 
 SHAPES = ("linear", "front", "back", "stall", "burst")
 ITEMS = (1, 1, 10, 100, 1000)
@@ -136,20 +142,19 @@ def wait_as_peer(work: Work, delays: Iterator[float]) -> tuple[int, float]:
     raise AssertionError("a schedule ended before the operation")
 
 
-def wait_as_we_do(work: Work, policy: Policy) -> tuple[int, float]:
+def wait_as_we_do(work: Work, schedule: Schedule, luck: Callable[[], float]) -> tuple[int, float]:
     """Return the requests and the lag of our wait: the library's own poller decides."""
     age = work.attached
-    poller = Poller(policy, age)
+    poller = Poller(unbounded(schedule), age, random=luck)
     while isinstance(poller.step, Poll):
         age += poller.step.delay
         poller.received(snapshot(work.life, age), age, age)
     return poller.polls, age - work.life.duration
 
 
-def our_policy(schedule: Schedule, luck: Callable[[], float]) -> Policy:
-    return Policy(
-        max_polls=None, max_wait=None, raise_if=frozenset(), schedule=schedule, random=luck
-    )
+def unbounded(schedule: Schedule) -> Bounds:
+    """Return bounds that end no wait."""
+    return Bounds(max_polls=None, max_wait=None, raise_if=frozenset(), schedule=schedule)
 
 
 def summary(works: Sequence[Work], results: Sequence[tuple[int, float]]) -> dict[str, float]:
@@ -169,8 +174,8 @@ def summary(works: Sequence[Work], results: Sequence[tuple[int, float]]) -> dict
 
 
 def run(works: Sequence[Work], schedule: Schedule, seed: int) -> dict[str, float]:
-    policy = our_policy(schedule, random.Random(seed).random)
-    return summary(works, [wait_as_we_do(work, policy) for work in works])
+    luck = random.Random(seed).random
+    return summary(works, [wait_as_we_do(work, schedule, luck) for work in works])
 
 
 def run_peer(works: Sequence[Work], peer: Delays, seed: int) -> dict[str, float]:
@@ -236,6 +241,14 @@ def table(policies: dict[str, Any], curve: dict[float, dict[str, float]]) -> str
     return "\n".join(lines)
 
 
+def run_kinds(arguments: argparse.Namespace) -> None:
+    """Print how a memory does for operations that tell nothing until they end."""
+    within, between = arguments.within, arguments.between
+    kinds = kinds_of(arguments.kinds, within, between, arguments.median, arguments.seed)
+    result = report(kinds, arguments.runs, arguments.siblings, arguments.seed)
+    print(json.dumps(result) if arguments.json else text(result, arguments.siblings))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Requests against lag, by policy.")
     parser.add_argument("--operations", type=int, default=10_000)
@@ -245,7 +258,16 @@ def main() -> None:
     parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=SHAPES)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--picture", type=Path, help="draw PATH.png and PATH.svg")
+    kinds = parser.add_argument_group("operations of kinds, one unit each, instead")
+    kinds.add_argument("--kinds", type=int, help="how many kinds")
+    kinds.add_argument("--within", type=float, default=0.3, help="sigma within a kind")
+    kinds.add_argument("--between", type=float, default=1.7, help="sigma of the kinds' medians")
+    kinds.add_argument("--runs", type=int, default=60, help="operations of each kind")
+    kinds.add_argument("--siblings", type=int, default=1000, help="operations of a fleet")
     arguments = parser.parse_args()
+    if arguments.kinds:
+        run_kinds(arguments)
+        return
 
     works = workload(
         arguments.operations, arguments.seed, arguments.median, arguments.sigma, arguments.shapes

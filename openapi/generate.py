@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -59,6 +60,7 @@ def generate(
     with tempfile.TemporaryDirectory(prefix=".generate-", dir=parent) as folder:
         fresh = Path(folder) / target.name
         package.write(read, content, fresh)
+        shutil.copyfile(document, fresh / DOCUMENT.name)
         package.try_imports(fresh)
         if type_check:
             package.check_types(fresh)

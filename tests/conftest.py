@@ -10,7 +10,7 @@ from nexus_operations import AsyncClient, Client, Operation
 from nexus_operations.simulator import Service
 from nexus_operations.testing import VirtualClock, VirtualTransport
 
-pytest_plugins = ["pytester"]
+pytest_plugins = ["pytester", "tests.support.fixtures"]
 
 SECRET = "canary-5aa41e8ba"
 PROJECT = "proj_simulated"

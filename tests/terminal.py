@@ -79,6 +79,10 @@ class Terminal:
         """Type Ctrl-C."""
         self.type("\x03")
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send the command a signal."""
+        self._process.send_signal(number)
+
     def end(self) -> int:
         """Wait for the end; return the exit code."""
         give_up = time.monotonic() + PATIENCE

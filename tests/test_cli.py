@@ -1,74 +1,22 @@
-"""The installed command, in a pipe and in a pseudo-terminal: output, exit codes, completion."""
+"""The command: exit codes, ids, secrets, help, the simulator."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
-import msgspec
 import pytest
-from nexus_operations import Operation, __version__
-from nexus_operations.cli._report import Line
-from nexus_operations.simulator import Life, Simulator, Trouble
+from nexus_operations import __version__
+from nexus_operations.simulator import Life, Simulator
 
+from tests.command import CANCELLED, COMMAND, FAILS, SOON, STUCK, Command
 from tests.conftest import PROJECT, SECRET
-from tests.terminal import Terminal
 
-COMMAND = str(Path(sys.executable).parent / "nexus-operations")
 ROOT = Path(__file__).parent.parent
-STEADY = Life(duration=30, items=1000, age=1, outcome="Running")
-"""Runs until it is ended by hand, so that no test depends on how fast the command starts."""
-
-SOON = Life(duration=0.3, items=10)
-STUCK = Life(outcome="Running", items=10)
-FAILS = Life(duration=0, items=10, outcome="Errored", message="Disk quota exceeded")
-CANCELLED = Life(duration=0, outcome="Cancelled")
-UNSET = ("CI", "NEXUS_SECRET", "NEXUS_SECRET_FILE", "NEXUS_PROJECT", "DATATURE_API_BASE_URL")
-
-
-class Command:
-    """Runs the command against the simulator."""
-
-    def __init__(self, simulator: Simulator) -> None:
-        self.simulator = simulator
-        self.env = {key: value for key, value in os.environ.items() if key not in UNSET}
-        self.env.update(
-            NEXUS_SECRET=SECRET, NEXUS_PROJECT=PROJECT, DATATURE_API_BASE_URL=simulator.endpoint
-        )
-
-    def __call__(
-        self, *words: str, stdin: str = "", **env: str
-    ) -> subprocess.CompletedProcess[str]:
-        """Run it in a pipe."""
-        return subprocess.run(
-            [COMMAND, *words],
-            env={**self.env, **env},
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        """Start it in a pipe."""
-        return subprocess.Popen(
-            [COMMAND, *words],
-            env=self.env,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def in_terminal(self, *words: str, **env: str) -> Terminal:
-        """Run it in a pseudo-terminal."""
-        return Terminal([COMMAND, *words], {**self.env, **env})
 
 
 @pytest.fixture
@@ -95,7 +43,7 @@ class TestExitCodes:
         [
             (["wait", "op_1", "--max-wait", "soon"], "'soon' is no duration"),
             (["wait", "op_1", "--max-rate", "-1"], "max_rate must be more than 0"),
-            (["wait", "op_1", "--max-retrievals", "0"], "0"),
+            (["wait", "op_1", "--max-polls", "0"], "0"),
             (["wait", "op_1", "--project", ""], "no project"),
             (["wait", ".."], "op_ids must not be a relative path segment"),
             (["wait", "op_1", "--endpoint", "ftp://x"], "endpoint must be an http or https URL"),
@@ -105,7 +53,9 @@ class TestExitCodes:
             ),
             (["get", "op_1", "--nonsense"], "nonsense"),
             (["nonsense"], "nonsense"),
-            (["wait"], "standard input was empty"),
+            (["wait"], "no ids"),
+            (["wait", "op_1", "--heartbeat", "0"], "more than 0"),
+            (["wait", "op_1", "--pace", "0"], "pace must be more than 0"),
         ],
         ids=lambda value: " ".join(value) if isinstance(value, list) else "",
     )
@@ -117,26 +67,26 @@ class TestExitCodes:
 
     def test_3_still_running_at_a_bound(self, command: Command) -> None:
         op_id = command.simulator.start(STUCK)
-        for bound in (["--max-retrievals", "1"], ["--max-wait", "0"]):
+        for bound in (["--max-polls", "1"], ["--max-wait", "0"]):
             done = command("wait", op_id, *bound)
             assert done.returncode == 3
             assert re.search(rf"{op_id} still Running \d+/10\n", done.stdout)
-        assert command("get", op_id).returncode == 3
+        assert command("get", op_id).returncode == 0  # it was retrieved
 
     def test_4_trouble_with_the_service(self, command: Command) -> None:
         finished = command.simulator.start(SOON)
         done = command("wait", finished, "op_unknown")
         assert done.returncode == 4
-        assert "op_unknown failed: Operation not found (HTTP 404)" in done.stdout
+        assert "op_unknown failed: Operation not found (HTTP 404)" in done.stderr
         assert f"{finished} Finished 10/10" in done.stdout
 
     def test_4_trouble_with_the_network(self, command: Command) -> None:
         nowhere = {"DATATURE_API_BASE_URL": "http://127.0.0.1:9"}
         done = command("wait", "op_1", "--max-outage", "0", **nowhere)
         assert done.returncode == 4
-        assert "could not be reached" in done.stdout
+        assert "could not be reached" in done.stderr
 
-    def test_130_interrupted_and_taken_up_again(self, command: Command) -> None:
+    def test_130_interrupted_and_resumed(self, command: Command) -> None:
         finished = command.simulator.start(Life(duration=0))
         ids = [command.simulator.start(STUCK) for _ in range(2)]
         process = command.start("wait", finished, *ids, "--max-rate", "50", "-p", PROJECT)
@@ -146,7 +96,7 @@ class TestExitCodes:
         _, said = process.communicate(timeout=30)
         assert process.returncode == 130
         assert any(f"{finished} Finished" in line for line in printed)
-        again = f"nexus-operations wait --project {PROJECT} --max-rate 50.0 {' '.join(ids)}"
+        again = f"nexus-operations wait --max-rate 50 -p {PROJECT} {' '.join(ids)}"
         assert again in said
         assert finished not in said
 
@@ -175,152 +125,88 @@ class TestExitCodes:
             terminal.until(lambda text: "0 of 30 ended" in text)
             terminal.interrupt()
             assert terminal.end() == 130
-            assert "nexus-operations wait -" in terminal.text
-            assert all(op_id in terminal.text for op_id in ids)
-
-
-class TestPipe:
-    def test_a_line_whenever_the_status_changes(self, command: Command) -> None:
-        op_id = command.simulator.start(STUCK)
-        command.simulator.trouble(Trouble(kind="overview", overview="Queued"), op_id=op_id)
-        with command.start("wait", op_id) as process:
-            assert process.stdout is not None
-            lines = [process.stdout.readline(), process.stdout.readline()]
+            shown = terminal.text
+            assert not terminal.screen.cursor.hidden
+        again = shown[shown.index("nexus-operations wait - <<'END'") :]
+        for op_id in ids:
             command.simulator.end(op_id)
-            lines += process.stdout.read().splitlines()
-        assert [line.split()[2] for line in lines] == ["Queued", "Running", "Finished"]
-        assert all(re.match(rf"\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ {op_id} ", line) for line in lines)
-        assert "\x1b" not in "".join(lines)
+        path = f"{Path(COMMAND).parent}{os.pathsep}{os.environ['PATH']}"
+        env = {**command.env, "PATH": path}
+        done = subprocess.run(
+            ["sh", "-c", again], env=env, capture_output=True, text=True, check=False, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        assert sorted(line.split()[1] for line in done.stdout.splitlines()) == sorted(ids)
 
-    def test_watch_has_a_line_for_every_change(self, command: Command) -> None:
-        op_id = command.simulator.start(STEADY)
-        with command.start("watch", op_id) as process:
+
+class TestIds:
+    """Where ids come from, beside arguments."""
+
+    def test_they_are_waited_for_as_they_come(self, command: Command) -> None:
+        ids = [command.simulator.start(Life(duration=0)) for _ in range(2)]
+        with command.start("wait", "-", stdin=subprocess.PIPE) as process:
+            assert process.stdin is not None
             assert process.stdout is not None
-            lines = [process.stdout.readline(), process.stdout.readline()]
-            command.simulator.end(op_id)
-            lines += process.stdout.read().splitlines()
+            for op_id in ids:
+                process.stdin.write(f"{op_id}\n")
+                process.stdin.flush()
+                assert f"{op_id} Finished" in process.stdout.readline()
+            process.stdin.close()
             assert process.wait(30) == 0
-        counts = re.findall(r" (\d+)/1000", "\n".join(lines))
-        assert len(set(counts)) == len(counts) > 2
 
-    def test_trouble_is_told_once(self, command: Command) -> None:
-        op_id = command.simulator.start(SOON)
-        command.simulator.trouble(Trouble(kind="status", status=503), op_id=op_id)
-        done = command("wait", op_id)
-        assert done.returncode == 0
-        assert done.stdout.count("trouble: HTTP 503, retry in 0:00:01") == 1
-
-    def test_ids_from_standard_input(self, command: Command) -> None:
-        ids = [command.simulator.start(Life(duration=0)) for _ in range(3)]
-        for words in (["wait"], ["wait", "-"], ["wait", ids[0], "-"]):
-            done = command(*words, stdin="\n".join(ids))
-            assert done.returncode == 0, done.stderr
-            assert len(done.stdout.splitlines()) == 3
-
-    def test_ci_gets_lines_even_in_a_terminal(self, command: Command) -> None:
-        op_id = command.simulator.start(SOON)
-        with command.in_terminal("wait", op_id, CI="true") as terminal:
-            assert terminal.end() == 0
-            assert re.search(rf"Z {op_id} Finished 10/10 Operation finished", terminal.text)
-
-    def test_get_is_one_request_for_each(self, command: Command) -> None:
-        ids = [command.simulator.start(FAILS), command.simulator.start(STUCK)]
-        done = command("get", *ids)
-        errored, running = sorted(done.stdout.splitlines(), key=lambda line: ids.index(line[:39]))
-        assert errored == f"{ids[0]} Errored 9/10 1 errored Disk quota exceeded"
-        assert re.fullmatch(rf"{ids[1]} still Running \d/10", running)
-        assert command.simulator.service.request_count == 2
-
-
-class TestJson:
-    def lines(self, command: Command, *words: str) -> list[dict[str, Any]]:
-        printed = command(*words, "--json").stdout.splitlines()
-        for line in printed:
-            msgspec.json.decode(line, type=Line)  # it has the documented shape, and types
-        return [json.loads(line) for line in printed]
-
-    def test_outcomes(self, command: Command) -> None:
-        lives = [Life(duration=0), FAILS, CANCELLED, STUCK]
-        ids = [command.simulator.start(life) for life in lives]
-        lines = self.lines(command, "wait", *ids, "op_unknown", "--max-retrievals", "1")
-        outcomes = {line["op_id"]: line for line in lines if line["event"] == "outcome"}
-        words = [outcomes[op_id]["outcome"] for op_id in [*ids, "op_unknown"]]
-        assert words == ["finished", "errored", "cancelled", "running", "failed"]
-        assert outcomes["op_unknown"]["error"] == {
-            "type": "NotFoundError",
-            "message": "Operation not found (HTTP 404)."
-            " Check the project id, the operation id and the endpoint.",
-            "status_code": 404,
-        }
-        operation = outcomes[ids[1]]["operation"]
-        assert operation["status"]["progress"]["withStatus"]["Errored"] == 1
-        assert Operation.from_json(json.dumps(operation).encode()).status.overview == "Errored"
-
-    def test_changes_and_trouble(self, command: Command) -> None:
-        op_id = command.simulator.start(STEADY)
-        command.simulator.trouble(Trouble(kind="status", status=502), op_id=op_id)
-        with command.start("watch", op_id, "--json") as process:
+    def test_what_had_not_come_is_said_on_an_interruption(self, command: Command) -> None:
+        op_id = command.simulator.start(STUCK)
+        with command.start("wait", "-", stdin=subprocess.PIPE) as process:
+            assert process.stdin is not None
             assert process.stdout is not None
-            printed = [process.stdout.readline(), process.stdout.readline()]
-            command.simulator.end(op_id)
-            printed += process.stdout.read().splitlines()
-            assert process.wait(30) == 0
-        lines = [json.loads(line) for line in printed]
-        assert [line["event"] for line in lines[:2]] == ["trouble", "change"]
-        assert lines[-1]["event"] == "outcome"
-        assert lines[0]["error"]["status_code"] == 502
-        assert all(line["next_poll"] is not None for line in lines[:-1])
-        assert 0 < lines[1]["remaining"] < 29
-        assert lines[-1]["polls"] > len(lines) - 2
-        assert set(lines[0]) == set(Line.__struct_fields__)
+            assert process.stderr is not None
+            process.stdin.write(f"{op_id}\n")
+            process.stdin.flush()
+            process.stdout.readline()
+            process.send_signal(signal.SIGINT)
+            said = process.stderr.read()
+            assert process.wait(30) == 130
+        assert "not yet been read from standard input" in said
+        assert f"nexus-operations wait {op_id}" in said
 
-    def test_get(self, command: Command) -> None:
-        op_id = command.simulator.start(STUCK)
-        (line,) = self.lines(command, "get", op_id)
-        assert (line["outcome"], line["operation"]["status"]["overview"]) == ("running", "Running")
+    @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+    def test_a_byte_order_mark_is_no_part_of_an_id(self, command: Command, encoding: str) -> None:
+        ids = [command.simulator.start(Life(duration=0)) for _ in range(2)]
+        done = subprocess.run(
+            [COMMAND, "wait", "-"],
+            env=command.env,
+            input="\r\n".join(ids).encode(encoding),
+            capture_output=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
 
-    def test_the_shape_is_documented(self) -> None:
-        page = (ROOT / "docs/command.md").read_text()
-        rows = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
-        assert set(Line.__struct_fields__) <= set(rows)
+    def test_an_empty_list_is_nothing_to_wait_for(self, command: Command) -> None:
+        done = command("wait", "-", stdin="\n")
+        assert (done.returncode, done.stdout) == (0, "")
+        assert "nothing to wait for" in done.stderr
 
+    def test_no_ids_leave_standard_input_to_others(self, command: Command) -> None:
+        loop = f"while read -r line; do {COMMAND} wait $ids; echo $? $line; done"
+        done = subprocess.run(
+            ["sh", "-c", loop],
+            env=command.env,
+            input="one\ntwo\n",
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.stdout.splitlines() == ["2 one", "2 two"]
 
-class TestTerminal:
-    def test_a_live_board(self, command: Command) -> None:
-        ids = [command.simulator.start(life) for life in (STEADY, FAILS)]
-        with command.in_terminal("wait", *ids) as terminal:
-            text = terminal.until(lambda text: "1 of 2 ended" in text and "ends in" in text)
-            assert re.search(rf"{ids[0]} +Running +━+.* \d+/1000 +0:00:\d\d +ends in about", text)
-            command.simulator.end(ids[0])
-            assert terminal.end() == 1
-            assert "2 of 2 ended" in terminal.text
-            assert "1 Errored, 1 Finished" in terminal.text
-            assert f"{ids[1]}: Errored: Disk quota exceeded" in terminal.text
-
-    def test_more_operations_than_lines(self, command: Command) -> None:
-        ids = [command.simulator.start(STUCK) for _ in range(40)]
-        with command.in_terminal("wait", *ids, "--max-wait", "1") as terminal:
-            terminal.until(lambda text: re.search(r"… and \d+ more", text))
-            assert terminal.end() == 3
-
-    def test_trouble_shows_in_its_row(self, command: Command) -> None:
-        op_id = command.simulator.start(STUCK)
-        command.simulator.trouble(Trouble(kind="status", status=503, times=5), op_id=op_id)
-        with command.in_terminal("watch", op_id) as terminal:
-            terminal.until(lambda text: "HTTP 503, retry in" in text)
-            terminal.interrupt()
-            assert terminal.end() == 130
-            assert f"nexus-operations watch {op_id}" in terminal.text
-
-    def test_a_failed_wait_is_told_below(self, command: Command) -> None:
-        with command.in_terminal("wait", "op_unknown") as terminal:
-            assert terminal.end() == 4
-            assert "op_unknown: Operation not found (HTTP 404)" in terminal.text
-
-    def test_ids_are_asked_for_where_there_is_no_pipe(self, command: Command) -> None:
-        with command.in_terminal("wait") as terminal:
-            assert terminal.end() == 2
-            assert "no ids" in terminal.text
+    def test_closed_standard_input(self, command: Command) -> None:
+        op_id = command.simulator.start(Life(duration=0))
+        for words, code in ((f"wait {op_id}", 0), ("wait -", 2)):
+            done = subprocess.run(
+                ["sh", "-c", f"{COMMAND} {words} <&-"], env=command.env, check=False, timeout=60
+            )
+            assert done.returncode == code
 
 
 class TestSecret:
@@ -332,6 +218,28 @@ class TestSecret:
             terminal.type(f"{SECRET}\n")
             assert terminal.end() == 0
             assert SECRET not in terminal.text
+
+    def test_ctrl_c_at_the_prompt(self, command: Command) -> None:
+        del command.env["NEXUS_SECRET"]
+        with command.in_terminal("wait", "op_1") as terminal:
+            terminal.until(lambda text: "Secret key" in text)
+            terminal.interrupt()
+            assert terminal.end() == 130
+
+    def test_a_file_goes_before_the_variable_if_it_is_given(
+        self, command: Command, tmp_path: Path
+    ) -> None:
+        (tmp_path / "wrong").write_text("wrong\n")
+        (tmp_path / "right").write_bytes(b"\xef\xbb\xbf" + SECRET.encode() + b"\r\n")
+        with Simulator(secret=SECRET) as strict:
+            env = {"DATATURE_API_BASE_URL": strict.endpoint}
+            op_id = strict.start(Life(duration=0))
+            wrong, right = str(tmp_path / "wrong"), str(tmp_path / "right")
+            assert command("get", op_id, "--secret-file", wrong, **env).returncode == 4
+            env["NEXUS_SECRET_FILE"] = wrong
+            assert command("get", op_id, **env).returncode == 0  # the variable holds the right one
+            env["NEXUS_SECRET"] = "wrong"
+            assert command("get", op_id, "--secret-file", right, **env).returncode == 0
 
     def test_from_a_file(self, command: Command, tmp_path: Path) -> None:
         del command.env["NEXUS_SECRET"]
@@ -365,7 +273,10 @@ class TestHelp:
         if verb != "simulate":
             codes = re.search(r"Exit codes: (.*?)\n\n", printed, re.DOTALL)
             assert codes is not None
-            assert re.findall(r"\b\d+\b", codes[1]) == ["0", "1", "2", "3", "4", "130"]
+            known = ["0", "1", "2", "3", "4", "70", "74", "130", "143"]
+            if verb == "get":
+                known.remove("3")
+            assert re.findall(r"\b\d+\b", codes[1]) == known
 
     def test_version(self, command: Command) -> None:
         assert command("--version").stdout.strip() == __version__
@@ -385,7 +296,7 @@ class TestHelp:
         assert sorted(offered.stdout.split()) == ["wait", "watch"]
         asked["COMP_CWORD"] = "2"
         offered = command(COMP_WORDS="nexus-operations wait --max-r", **asked)
-        assert sorted(offered.stdout.split()) == ["--max-rate", "--max-retrievals"]
+        assert sorted(offered.stdout.split()) == ["--max-rate"]
 
 
 class TestSimulate:
@@ -398,6 +309,18 @@ class TestSimulate:
             assert len(ids) == 3
             done = command("wait", *ids, **exports)
             assert done.returncode == 1, done.stderr
+            terminal.interrupt()
+            assert terminal.end() == 0
+
+    def test_it_asks_for_a_secret_of_its_own(self, command: Command) -> None:
+        with command.in_terminal("simulate", "--secret", "made up", "--no-samples") as terminal:
+            text = terminal.until(lambda text: "NEXUS_PROJECT" in text)
+            assert "NEXUS_SECRET='made up'" in text
+            endpoint = re.search(r"http://[\d.:]+", text)
+            assert endpoint is not None
+            env = {"DATATURE_API_BASE_URL": endpoint[0]}
+            assert "HTTP 401" in command("get", "op_1", **env).stderr
+            assert "HTTP 404" in command("get", "op_1", **env, NEXUS_SECRET="made up").stderr
             terminal.interrupt()
             assert terminal.end() == 0
 

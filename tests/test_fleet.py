@@ -17,11 +17,11 @@ from nexus_operations import (
     AsyncClient,
     Client,
     Fixed,
-    FleetCancelled,
-    FleetInterrupted,
+    Interruption,
     NotFoundError,
     OperationFailedError,
     Outcome,
+    Update,
     WaitErrorGroup,
 )
 from nexus_operations.simulator import Life, Simulator, Trouble
@@ -316,7 +316,7 @@ class TestBounds:
 
 def leftovers() -> list[str]:
     """Return the names of threads that a fleet should not leave behind."""
-    return [t.name for t in threading.enumerate() if t.name == "nexus-operations-fleet"]
+    return [t.name for t in threading.enumerate() if t.name == "nexus-operations"]
 
 
 class TestOverASocket:
@@ -359,11 +359,12 @@ class TestOverASocket:
         with Client(SECRET, endpoint=nexus_simulator.endpoint) as client:
             operations = client.get_project(PROJECT).operations
             timer.start()
-            with pytest.raises(FleetInterrupted, match="1 operations had ended") as caught:
+            with pytest.raises(KeyboardInterrupt) as caught:
                 operations.wait_all([stuck, stalled, done])
-        assert [outcome.op_id for outcome in caught.value.ended] == [done]
-        assert caught.value.pending == [stuck, stalled]
-        assert isinstance(caught.value, KeyboardInterrupt)
+        interruption = Interruption.from_error(caught.value)
+        assert interruption is not None
+        assert [outcome.op_id for outcome in interruption.ended] == [done]
+        assert interruption.pending == [stuck, stalled]
         assert not leftovers()
 
     @pytest.mark.parametrize("method", ["wait_all", "as_completed"])
@@ -373,34 +374,37 @@ class TestOverASocket:
         stuck = nexus_simulator.start(Life(outcome="Running"))
         done = nexus_simulator.start(Life(duration=0))
 
-        async def run() -> FleetCancelled:
+        async def run() -> Interruption | None:
             async with AsyncClient(SECRET, endpoint=nexus_simulator.endpoint) as client:
                 operations = client.get_project(PROJECT).operations
+                seen, polled = asyncio.Event(), set()
 
-                told: list[FleetCancelled] = []
+                def progress(update: Update) -> None:
+                    polled.add(update.op_id)
+                    if len(polled) == 2:
+                        seen.set()
 
                 async def collect() -> None:
-                    try:
-                        if method == "wait_all":
-                            await operations.wait_all([stuck, done])
-                        else:
-                            async for _ in operations.as_completed([stuck, done]):
-                                pass
-                    except FleetCancelled as error:
-                        told.append(error)
-                        raise
+                    if method == "wait_all":
+                        await operations.wait_all([stuck, done], progress=progress)
+                    else:
+                        async for _ in operations.as_completed([stuck, done], progress=progress):
+                            pass
 
                 task = asyncio.ensure_future(collect())
-                await asyncio.sleep(0.3)
+                await asyncio.wait_for(seen.wait(), 20)
+                await asyncio.sleep(0)
                 task.cancel()
-                with pytest.raises(asyncio.CancelledError):
+                with pytest.raises(asyncio.CancelledError) as caught:
                     await task
+                assert type(caught.value) is asyncio.CancelledError
                 assert len(asyncio.all_tasks()) == 1
-                return told[0]
+                return Interruption.from_error(caught.value)
 
-        error = asyncio.run(run())
-        assert [outcome.op_id for outcome in error.ended] == [done]
-        assert error.pending == [stuck]
+        interruption = asyncio.run(run())
+        assert interruption is not None
+        assert [outcome.op_id for outcome in interruption.ended] == [done]
+        assert interruption.pending == [stuck]
 
     def test_leaving_the_iteration_ends_it(self, nexus_simulator: Simulator) -> None:
         given = [nexus_simulator.start(Life(outcome="Running"))]
@@ -432,7 +436,7 @@ def test_the_thread_cannot_start(nexus_simulator: Simulator) -> None:
         def broken() -> Callable[[], None]:
             raise RuntimeError("no transport")
 
-        object.__setattr__(operations._context, "connect", broken)
+        operations._connect = broken  # type: ignore[assignment]
         with pytest.raises(RuntimeError, match="no transport"):
             operations.wait_all(["op_1"])
     assert time.monotonic() > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -97,13 +98,16 @@ class TestPage:
         page.wait_for_selector("#none:not([hidden])")
         page.fill("[name=duration]", "600")
         page.click("#start button")
+        page.wait_for_selector("text=Started.")
         row = page.wait_for_selector("tr[data-status=Running]")
         assert row is not None
         op_id = row.get_attribute("data-id")
         assert op_id is not None
         page.wait_for_selector(f"text=nexus-operations wait {op_id}")
-        page.click("text=fail")
+        page.get_by_role("button", name=f"fail {op_id}").click()
         page.wait_for_selector("tr[data-status=Errored]")
+        page.wait_for_selector(f"#done:has-text('{op_id}: Errored')")
+        page.wait_for_selector("tr[data-status=Errored] >> text=Operation errored")  # its message
         with Client(SECRET, endpoint=nexus_simulator.endpoint) as client:
             operation = client.get_project(PROJECT).operations.get(op_id)
         assert operation.status.overview == "Errored"
@@ -123,6 +127,7 @@ class TestPage:
         with page.expect_response("**/_simulator/troubles") as answer:
             page.click("text=429")
         assert answer.value.status == 204
+        page.wait_for_selector("#done:has-text('Next: 429, retry after 5 s.')")
         op_id = nexus_simulator.start()
         path = f"/projects/{PROJECT}/operations/{op_id}"
         answered = httpx.get(nexus_simulator.endpoint + path, headers={"Secret-Key": SECRET})
@@ -136,6 +141,41 @@ class TestPage:
         page.wait_for_selector("tr[data-status=Finished]")
         assert page.locator("td img").count() == 0
         assert page.locator("tr[data-status] td").first.inner_text() == op_id
+
+    def test_ids_are_quoted_in_the_shells_line(
+        self, page: Page, nexus_simulator: Simulator
+    ) -> None:
+        evil = "op_$(touch pwned) 'x'"
+        nexus_simulator.start(Life(outcome="Running"), op_id=evil)
+        line = page.wait_for_selector("#command:has-text('touch')")
+        assert line is not None
+        shown = line.inner_text().splitlines()[-1]
+        assert shlex.split(shown) == ["nexus-operations", "wait", evil]
+
+    def test_it_says_when_the_service_is_gone_and_back(self, page: Page) -> None:
+        with Simulator() as simulator:
+            page.goto(simulator.endpoint)
+            page.wait_for_selector("#none:not([hidden])")
+            simulator.down()
+            page.wait_for_selector("#failure:has-text('does not answer')")
+            simulator.up()
+            page.wait_for_selector("#done:has-text('answers again')")
+            assert page.inner_text("#failure") == ""
+
+    def test_ten_thousand_operations(self, page: Page, nexus_simulator: Simulator) -> None:
+        for _ in range(10_000):
+            nexus_simulator.start(Life(outcome="Running", duration=0))
+        page.wait_for_selector("#more:has-text('9800 older ones')")
+        assert page.locator("tbody tr").count() == 200
+        page.wait_for_selector("#counts:has-text('10000 Running')")
+
+    @pytest.mark.parametrize("width", [320, 400, 1280])
+    def test_nothing_overflows(self, page: Page, nexus_simulator: Simulator, width: int) -> None:
+        life = Life(duration=0, outcome="Errored", message="Disk quota exceeded: " + "x" * 200)
+        nexus_simulator.start(life)
+        page.set_viewport_size({"width": width, "height": 800})
+        page.wait_for_selector("tr[data-status=Errored]")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
 
     def test_the_contract_is_a_click_away(self, page: Page) -> None:
         page.click("text=the contract")

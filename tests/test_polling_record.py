@@ -51,7 +51,7 @@ class TestTheFirstStep:
         assert poller.pending
         assert (poller.polls, poller.failures, poller.unknown_status) == (0, 0, None)
         assert poller.started == 100.0
-        assert poller.remaining is None
+        assert poller.estimate is None
 
     def test_has_the_deadline(self) -> None:
         assert begin(max_wait=50).deadline == 150.0
@@ -214,7 +214,8 @@ class TestTheAge:
         for now, done in ((100.0, 0), (150.0, 25), (200.0, 50)):
             found = operation("Running", Finished=done, Running=100 - done)
             poller.received(found, now, now - 100)
-        assert poller.remaining == pytest.approx(100.0)
+        assert poller.estimate is not None
+        assert poller.estimate.median == pytest.approx(100.0)
 
     def test_all_ways_to_end_are_progress(self) -> None:
         poller = begin()
@@ -222,7 +223,8 @@ class TestTheAge:
             counts = {"Finished": done, "Cancelled": done, "Errored": done}
             found = operation("Running", Running=90 - 3 * done, Queued=10, **counts)
             poller.received(found, now, now - 100)
-        assert poller.remaining == pytest.approx(200 / 3, rel=1e-6)
+        assert poller.estimate is not None
+        assert poller.estimate.median == pytest.approx(200 / 3, rel=1e-6)
 
 
 class TestAFailure:

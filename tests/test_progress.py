@@ -1,4 +1,4 @@
-"""`progress=`: a function that is told of each poll, or a board in a terminal or a notebook."""
+"""`progress=`: a function that gets each poll, or a board in a terminal or a notebook."""
 
 from __future__ import annotations
 
@@ -10,7 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nexus_operations import Client, NotFoundError, ServiceUnavailableError, Update
+from nexus_operations import (
+    Client,
+    NotFoundError,
+    ServiceUnavailableError,
+    TooManyRequestsError,
+    Update,
+)
+from nexus_operations._show.board import Board
+from nexus_operations._show.notebook import MAX_ROWS, page_of
+from nexus_operations._show.words import ends_in
 from nexus_operations.simulator import Life, Simulator, Trouble
 
 from tests.conftest import PROJECT, SECRET, Driver
@@ -29,7 +38,7 @@ def run_fleet(nexus: Driver, method: str, ids: list[str], **kwargs: Any) -> None
 
 
 class TestCallback:
-    def test_it_is_told_of_each_poll(self, nexus: Driver) -> None:
+    def test_it_gets_each_poll(self, nexus: Driver) -> None:
         updates: list[Update] = []
         op_id = nexus.service.start(Life(duration=60, items=100))
         nexus.service.trouble(Trouble(kind="status", status=503), op_id=op_id)
@@ -47,7 +56,7 @@ class TestCallback:
         assert last.elapsed == pytest.approx(nexus.elapsed)
         assert {update.op_id for update in updates} == {op_id}
 
-    def test_it_is_told_the_predicted_end(self, nexus: Driver) -> None:
+    def test_it_gets_the_predicted_end(self, nexus: Driver) -> None:
         updates: list[Update] = []
         op_id = nexus.service.start(Life(duration=600, items=10_000))
         nexus.wait(op_id, progress=updates.append)
@@ -61,7 +70,7 @@ class TestCallback:
         assert {update.remaining for update in updates} == {None}
 
     @pytest.mark.parametrize("method", FLEETS)
-    def test_a_fleet_tells_of_all(self, nexus: Driver, method: str) -> None:
+    def test_a_fleet_reports_on_all(self, nexus: Driver, method: str) -> None:
         updates: list[Update] = []
         ids = [nexus.service.start(Life(duration=n)) for n in range(5)]
         run_fleet(nexus, method, ids, progress=updates.append)
@@ -133,22 +142,44 @@ class TestTerminal:
         op_id = nexus_simulator.start(STEADY)
         command = [sys.executable, "-c", PROGRAM, op_id]
         with Terminal(command, environment(nexus_simulator), columns=80) as terminal:
-            terminal.until(lambda text: "ends in about" in text)
+            terminal.until(lambda text: "ends in" in text)
             nexus_simulator.end(op_id)
             assert terminal.end() == 0
-            assert re.search(rf"{op_id[:12]}.*… Finished .*1000/1000 0:00:", terminal.text)
+            assert re.search(rf"{op_id[:12]}.*… Finished .*1000/1000 +0:00:", terminal.text)
 
-    def test_nothing_where_nobody_looks(self, nexus_simulator: Simulator) -> None:
+    def test_nothing_unless_a_terminal_shows_it(self, nexus_simulator: Simulator) -> None:
         op_id = nexus_simulator.start(Life(duration=0))
         command = [sys.executable, "-c", PROGRAM, op_id]
-        env = environment(nexus_simulator)
-        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-        assert (done.stdout, done.stderr) == ("ended\n", "")
+        for extra in ({}, {"FORCE_COLOR": "1", "TTY_COMPATIBLE": "1"}):
+            env = {**environment(nexus_simulator), **extra}
+            done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+            assert (done.stdout, done.stderr) == ("ended\n", "")
+
+    def test_what_the_program_prints_stays_on_its_standard_output(
+        self, nexus_simulator: Simulator, tmp_path: Path
+    ) -> None:
+        op_id = nexus_simulator.start(Life(duration=1, items=100))
+        command = f"{sys.executable} -c '{PROGRAM}' {op_id} > {tmp_path}/output"
+        with Terminal(["sh", "-c", command], environment(nexus_simulator)) as terminal:
+            assert terminal.end() == 0
+            assert "Finished" in terminal.text
+            assert "ended" not in terminal.text
+        assert (tmp_path / "output").read_text() == "ended\n"
+
+    def test_text_of_the_service_steers_no_terminal(self, nexus_simulator: Simulator) -> None:
+        life = Life(duration=0, message="\x1b]0;owned\x07", unit="\x1b[2J")
+        op_id = nexus_simulator.start(life)
+        command = [sys.executable, "-c", PROGRAM, op_id]
+        with Terminal(command, environment(nexus_simulator), columns=200) as terminal:
+            assert terminal.end() == 0
+            assert terminal.screen.title == ""
+            assert r"\x1b]0;owned\x07" in terminal.text
+            assert re.search(r"1/1 +\\x1b\[2J", terminal.text)
 
     def test_without_rich_it_says_what_to_install(
         self, nexus: Driver, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.delitem(sys.modules, "nexus_operations._show.board", raising=False)
+        monkeypatch.delitem(sys.modules, "nexus_operations._show.terminal", raising=False)
         monkeypatch.setitem(sys.modules, "rich.console", None)
         with pytest.raises(ModuleNotFoundError, match=r"install nexus-operations\[progress\]"):
             nexus.wait("op_1", progress=True)
@@ -158,25 +189,74 @@ class TestTerminal:
 NOTEBOOK = """
 from nexus_operations import Client
 with Client("secret") as client:
-    operation = client.get_project("proj_simulated").operations.wait_until_done({!r}, progress=True)
+    operation = client.get_project("proj_simulated").operations.wait_until_done("{}", progress=True)
 operation
 """
+
+
+def outputs_of(source: str, monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> list[Any]:
+    """Return what a notebook's only cell puts out."""
+    nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
+    monkeypatch.setenv("DATATURE_API_BASE_URL", simulator.endpoint)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+    client = nbclient.NotebookClient(notebook, kernel_name="python3", timeout=60, allow_errors=True)
+    client.execute()
+    return list(notebook.cells[0].outputs)
 
 
 def test_a_notebook_shows_the_bar_and_the_operation(
     nexus_simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
-    monkeypatch.setenv("DATATURE_API_BASE_URL", nexus_simulator.endpoint)
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     op_id = nexus_simulator.start(Life(duration=2, items=100))
-    cell = nbformat.v4.new_code_cell(NOTEBOOK.format(op_id))
-    notebook = nbformat.v4.new_notebook(cells=[cell])
-    nbclient.NotebookClient(notebook, kernel_name="python3", timeout=60).execute()
-    bar, shown = notebook.cells[0].outputs
-    assert re.search(r"Finished.*100/100", re.sub("<[^>]+>", "", bar.data["text/html"]))
-    assert "<progress" in shown.data["text/html"]
-    assert shown.data["text/plain"].startswith(f"Operation(id='{op_id}'")
+    bar, shown = outputs_of(NOTEBOOK.format(op_id), monkeypatch, nexus_simulator)
+    page = bar.data["text/html"]
+    assert re.search(r"Finished.*100/100", re.sub("<[^>]+>", "", page))
+    assert "width:100%" in page
+    assert set(re.findall(r"[^-]color:([^;\"]+)", page)) == {"#fff"}  # else the theme's
+    assert 'role="progressbar"' in shown.data["text/html"]
+    assert shown.data["text/plain"].startswith(f"Operation(\n    id='{op_id}',")
+
+
+def test_a_failed_wait_in_a_notebook_is_our_error_alone(
+    nexus_simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    *_, error = outputs_of(NOTEBOOK.format("op_unknown"), monkeypatch, nexus_simulator)
+    assert error.ename == "NotFoundError"
+    shown = "\n".join(error.traceback)
+    assert "Operation not found" in shown
+    assert 'wait_until_done("op_unknown"' in shown  # the cell's line
+    assert shown.count("nexus_operations/") == shown.count("httpx") == 0
+    assert len(shown.splitlines()) < 12
+
+
+def test_a_board_of_many_rows_is_cut_in_a_notebook() -> None:
+    board = Board()
+    for number in range(MAX_ROWS + 5):
+        board.update(Update(f"op_<{number}>", None, TooManyRequestsError("x"), 1, 0.0, None, 1.0))
+    page = page_of(board)
+    assert page.count("<tr>") == MAX_ROWS
+    assert "and 5 more" in page
+    assert "op_&lt;1&gt;" in page
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        ((0, 0.5), "ends at any moment"),
+        ((38, 44), "ends in about 40 s"),
+        ((57, 59), "ends in about 1 min"),
+        ((700, 800), "ends in about 12 min"),
+        ((6500, 7600), "ends in about 2 h"),
+        ((48_000, 52_000), "ends in about 14 h"),
+        ((390_000, 410_000), "ends in about 5 days"),
+        ((15, 40), "ends in 15 to 40 s"),
+        ((50, 150), "ends in 50 s to 2 min"),
+        (None, ""),
+    ],
+)
+def test_estimates_say_as_much_as_is_known(seconds: tuple[float, float] | None, words: str) -> None:
+    assert ends_in(seconds) == words
 
 
 def test_an_unknown_operation_still_raises_with_a_bar(nexus_simulator: Simulator) -> None:

@@ -10,40 +10,35 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from nexus_operations import Adaptive, Fixed, History, Schedule
-from nexus_operations._core.poller import JITTER, Policy, Poll, Poller
-from nexus_operations._core.schedule import NEAR, Change, predict_end
+from nexus_operations._core.poller import JITTER, Poll, Poller
+from nexus_operations._core.schedule import DELAY_AT_END, Change, predict_end
 from nexus_operations.simulator import Life
 
-from benchmarks.schedule import our_policy, snapshot, wait_as_we_do, workload
+from benchmarks.schedule import snapshot, unbounded, wait_as_we_do, workload
 from tests.test_polling import RUNNING, operation
 
 Progress = Callable[[float], tuple[int, int]]
 """What a poll finds at a share of the run: units done, and the total."""
 
-STEADY = Policy(max_polls=None, max_wait=None, random=lambda: 0.5)
-"""A policy without bounds and without jitter."""
+
+def steady() -> float:
+    """Leave delays as they are."""
+    return 0.5
 
 
 def wait(
     duration: float, progress: Progress, schedule: Schedule | None = None
 ) -> tuple[int, float]:
     """Wait for an operation whose progress is any function of time; return polls and lag."""
-    policy = STEADY if schedule is None else our_policy(schedule, lambda: 0.5)
-    poller, age = Poller(policy, 0.0), 0.0
+    poller, age = Poller(unbounded(schedule or Adaptive()), 0.0, random=steady), 0.0
     while isinstance(poller.step, Poll):
         age += poller.step.delay
         done, total = progress(age / duration)
         if age >= duration:
-            poller.received(operation("Finished", Finished=max(total, 1)), age, EPOCH + age)
+            poller.received(operation("Finished", Finished=max(total, 1)), age, age)
         else:
-            poller.received(
-                operation("Running", Finished=done, Running=total - done), age, EPOCH + age
-            )
+            poller.received(operation("Running", Finished=done, Running=total - done), age, age)
     return poller.polls, age - duration
-
-
-EPOCH = 1_701_927_649.302
-"""The instant at which `operation()` was created."""
 
 
 def no_progress(_: float) -> tuple[int, int]:
@@ -90,16 +85,15 @@ def test_no_progress_at_all_costs_more_polls_than_the_budget(
 @pytest.mark.parametrize("shape", ["linear", "front", "back", "stall", "burst"])
 def test_many_items_need_few_polls(shape: Any) -> None:
     works = [w for w in workload(1500, 5, 120.0, 1.8, [shape]) if w.life.items >= 100]
-    results = [wait_as_we_do(work, STEADY) for work in works]
+    results = [wait_as_we_do(work, Adaptive(), steady) for work in works]
     assert statistics.median(polls for polls, _ in results) <= 25
     assert statistics.fmean(lag for _, lag in results) < 4
 
 
 def test_fewer_requests_and_less_lag_than_the_vendor() -> None:
     works = workload(2000, 99, 120.0, 1.8, ("linear", "front", "back", "stall", "burst"))
-    ours = [wait_as_we_do(work, STEADY) for work in works]
-    fixed = our_policy(Fixed(8), lambda: 0.5)
-    vendor = [wait_as_we_do(work, fixed) for work in works]
+    ours = [wait_as_we_do(work, Adaptive(), steady) for work in works]
+    vendor = [wait_as_we_do(work, Fixed(8), steady) for work in works]
     assert sum(p for p, _ in ours) <= 0.6 * sum(p for p, _ in vendor)
     assert sum(lag for _, lag in ours) <= 0.8 * sum(lag for _, lag in vendor)
 
@@ -117,21 +111,21 @@ def test_fewer_requests_and_less_lag_than_the_vendor() -> None:
     st.floats(0, 1),
 )
 def test_delays_are_within_bounds(life: Life, pace: float, maximum: float, luck: float) -> None:
-    policy = Policy(schedule=Adaptive(pace, maximum), random=lambda: luck)
-    poller, age = Poller(policy, 0.0), 0.0
+    bounds = unbounded(Adaptive(pace, maximum))
+    poller, age = Poller(bounds, 0.0, random=lambda: luck), 0.0
     for _ in range(60):
         poller.received(snapshot(life, age), age, age)
         if not isinstance(poller.step, Poll):
             return
-        shortest = min(NEAR * pace, maximum) * (1 - JITTER) - 1e-9
-        assert shortest <= poller.step.delay <= maximum * (1 + JITTER) + 1e-9
+        shortest = min(DELAY_AT_END * pace, maximum) * (1 - JITTER) - 1e-9
+        assert max(shortest, 0.05) <= poller.step.delay <= maximum * (1 + JITTER) + 1e-9
         age += poller.step.delay
 
 
 def test_the_jitter_is_small_and_keeps_a_fleet_out_of_step() -> None:
     delays: list[float] = []
     for luck in (0.0, 0.5, 1.0):
-        poller = Poller(Policy(schedule=Fixed(10), random=lambda luck=luck: luck), 0.0)  # type: ignore[misc]
+        poller = Poller(unbounded(Fixed(10)), 0.0, random=lambda luck=luck: luck)  # type: ignore[misc]
         poller.received(operation("Running"), 0.0, 0.0)
         assert isinstance(poller.step, Poll)
         delays.append(poller.step.delay)
@@ -154,9 +148,9 @@ def test_a_queued_operation_is_polled_less() -> None:
 
 
 def test_an_old_operation_is_polled_by_its_age() -> None:
-    young, old = Poller(STEADY, 0.0), Poller(STEADY, 0.0)
-    young.received(RUNNING, 0.0, EPOCH)
-    old.received(RUNNING, 0.0, EPOCH + 3600)
+    young, old = (Poller(unbounded(Adaptive()), 0.0, random=steady) for _ in range(2))
+    young.received(RUNNING, 0.0, 0.0)
+    old.received(RUNNING, 0.0, 3600.0)
     assert isinstance(young.step, Poll)
     assert isinstance(old.step, Poll)
     assert old.step.delay > 20 * young.step.delay
@@ -169,7 +163,7 @@ class TestHistory:
         history.add(15.0, 2, 10, queued=False)
         history.add(25.0, 2, 10, queued=False)
         history.add(35.0, 6, 10, queued=False)
-        assert history.begun == 10.0
+        assert history.started_age == 10.0
         assert history.previous == Change(5.0, 15.0, 2)
         assert history.last == Change(25.0, 35.0, 6)
         assert history.consistent

@@ -233,7 +233,7 @@ def test_what_a_history_keeps() -> None:
         ],
     )
     assert history.age_at_start == 5.0
-    assert history.begun == 8.0
+    assert history.started_age == 8.0
     assert history.last == Change(before=9, seen=20, done=3)
     assert history.previous is None
     assert (history.age, history.done, history.total, history.polls) == (22, 3, 10, 5)
@@ -256,8 +256,8 @@ def test_what_plain_delays_would_have_made() -> None:
     # The integral of 1 / (0.85 (age + 0.5)^0.4) from 99.5 s to 399.5 s, and the first poll.
     history = history_of(99.5, running((99.5, 0), (399.5, 0)))
     polls = 1 + (400**0.6 - 100**0.6) / (0.6 * 0.85)
-    assert ONE._plain_polls(history) == pytest.approx(polls)
-    assert HALF._plain_polls(history) == pytest.approx(1 + 2 * (polls - 1))
+    assert ONE._base_polls(history) == pytest.approx(polls)
+    assert HALF._base_polls(history) == pytest.approx(1 + 2 * (polls - 1))
 
 
 @pytest.mark.parametrize("argument", ["pace", "maximum"])

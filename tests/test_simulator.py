@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import sys
+import time
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 from nexus_operations import Client, Operation
-from nexus_operations.simulator import Life, Simulator, Trouble
-from nexus_operations.testing import VirtualClock
+from nexus_operations.simulator import Life, Service, Simulator, Trouble
+from nexus_operations.testing import VirtualClock, VirtualTransport
 
 from tests.conftest import PROJECT, SECRET
 
@@ -58,13 +61,13 @@ def http(nexus_simulator: Simulator) -> Any:
 
 class TestControlApi:
     def test_start_an_operation(self, http: httpx.Client) -> None:
-        body = {"life": {"duration": 0, "outcome": "Errored"}, "kind": "nexus.images.import"}
+        body = {"life": {"duration": 0, "outcome": "Errored"}, "kind": "nexus.assets.upload"}
         started = http.post("/_simulator/operations", json=body)
         assert started.status_code == 201
         op_id = started.json()["id"]
         found = http.get(f"/projects/{PROJECT}/operations/{op_id}")
         operation = Operation.from_json(found.content)
-        assert (operation.kind, operation.status.overview) == ("nexus.images.import", "Errored")
+        assert (operation.kind, operation.status.overview) == ("nexus.assets.upload", "Errored")
         assert http.get("/_simulator/operations").json() == [found.json()]
 
     def test_script_trouble(self, http: httpx.Client) -> None:
@@ -95,6 +98,80 @@ class TestControlApi:
         answer = http.post("/_simulator/operations", json=body)
         assert answer.status_code == 400
         assert path in answer.json()["message"]
+
+    def test_ten_thousand_operations_are_started_and_shown_in_no_time(
+        self, http: httpx.Client, nexus_simulator: Simulator
+    ) -> None:
+        def seconds(count: int) -> float:
+            began = time.perf_counter()
+            for _ in range(count):
+                http.post("/_simulator/operations", json={"troubles": [{"kind": "reset"}]})
+            return time.perf_counter() - began
+
+        first = seconds(200)
+        for _ in range(10_000):
+            nexus_simulator.start()
+        assert seconds(200) < 5 * first + 1  # it does not grow with what is there
+        began = time.perf_counter()
+        state = http.get("/_simulator/state").json()
+        assert time.perf_counter() - began < 5
+        assert len(state["operations"]) == 200
+        assert sum(state["counts"].values()) == 10_400
+
+    @pytest.mark.parametrize(
+        "path", ["/", "/_simulator/state", f"/projects/{PROJECT}/operations/op_1"]
+    )
+    @pytest.mark.parametrize(
+        ("header", "value"),
+        [
+            ("Host", "evil.example"),
+            ("Host", "evil.example:80"),
+            ("Host", "127.0.0.1.evil.example"),
+            ("Host", "[::1"),
+            ("Origin", "https://evil.example"),
+            ("Origin", "http://127.0.0.1:1"),
+            ("Origin", "null"),
+        ],
+    )
+    def test_it_answers_only_its_own_host_and_page(
+        self, http: httpx.Client, path: str, header: str, value: str
+    ) -> None:
+        assert http.get(path, headers={header: value}).status_code == 403
+
+    @pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "[::1]", "LOCALHOST"])
+    def test_its_own_names(self, http: httpx.Client, name: str) -> None:
+        host = f"{name}:{http.base_url.port}"
+        own = {"Host": host, "Origin": f"http://{host}"}
+        assert http.get("/_simulator/state", headers=own).status_code == 200
+
+
+class TestArguments:
+    """What cannot be is refused where it is written, not where it is played."""
+
+    @pytest.mark.parametrize(
+        ("wrong", "said"),
+        [
+            (lambda: Life(duration=-1), r"Life\(duration=-1\)"),
+            (lambda: Life(duration=math.inf), "finite"),
+            (lambda: Life(items=0), "items=0"),
+            (lambda: Life(items=2.5), "items=2.5"),  # type: ignore[arg-type]
+            (lambda: Life(outcome="Lost"), "outcome='Lost'"),  # type: ignore[arg-type]
+            (lambda: Trouble(kind="flood"), "kind='flood'"),  # type: ignore[arg-type]
+            (lambda: Trouble(kind="status", times=0), "times=0"),
+            (lambda: Trouble(kind="status", retry_after=5), "retry_after=5"),  # type: ignore[arg-type]
+            (lambda: Service(speed=0), "speed must be more than 0"),
+            (lambda: Service(speed="1"), "speed must be"),  # type: ignore[arg-type]
+            (lambda: Service(secret=""), "secret must not be empty"),
+            (lambda: Simulator(port=70000), "port must be 0 to 65535"),
+            (lambda: Service().start("op_1"), "life must be"),  # type: ignore[arg-type]
+            (lambda: Service().start(op_id=""), "op_id must not be empty"),
+            (lambda: Service().trouble("reset"), "troubles must be"),  # type: ignore[arg-type]
+            (lambda: VirtualTransport("x", VirtualClock()), "service must be"),  # type: ignore[arg-type]
+        ],
+    )
+    def test_it_is_refused(self, wrong: Callable[[], object], said: str) -> None:
+        with pytest.raises((ValueError, TypeError), match=said):
+            wrong()
 
 
 class TestApi:
@@ -142,15 +219,39 @@ def test_the_fixture_in_a_users_suite(pytester: pytest.Pytester) -> None:
     pytester.runpytest_subprocess().assert_outcomes(passed=2)
 
 
-def test_the_library_loads_no_server(pytester: pytest.Pytester) -> None:
+LOADED = """
+import sys, pytest
+import {module}
+heavy = {heavy}
+print(sorted(heavy & {{name.partition(".")[0] for name in sys.modules}}))
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("nexus_operations.testing", {"starlette", "uvicorn", "typer", "aiohttp", "airflow"}),
+        # Every test run of its users loads the plugin, whether or not they use its fixture.
+        ("nexus_operations.pytest_plugin", {"httpx", "msgspec", "starlette", "uvicorn", "attrs"}),
+    ],
+)
+def test_a_module_loads_nothing_heavy(
+    pytester: pytest.Pytester, module: str, heavy: set[str]
+) -> None:
+    done = pytester.run(sys.executable, "-c", LOADED.format(module=module, heavy=heavy))
+    assert done.outlines == ["[]"]
+
+
+def test_the_missing_extra_is_named(pytester: pytest.Pytester) -> None:
     code = (
-        "import sys, httpx\n"  # httpx loads rich itself, where it is installed
-        "before = set(sys.modules)\n"
-        "import nexus_operations, nexus_operations.pytest_plugin, nexus_operations.testing\n"
-        "heavy = {'starlette', 'uvicorn', 'rich', 'typer', 'aiohttp', 'airflow'}\n"
-        "sys.exit(bool(heavy & (set(sys.modules) - before)))"
+        "import sys; sys.modules['uvicorn'] = None\n"
+        "from nexus_operations.simulator import Simulator"
     )
-    assert pytester.run(sys.executable, "-c", code).ret == 0
+    done = pytester.run(sys.executable, "-c", code)
+    assert done.errlines[-1] == (
+        "ModuleNotFoundError: the simulator needs the extra `simulator`:"
+        " pip install 'nexus-operations[simulator]'"
+    )
 
 
 def test_an_unknown_name_of_the_package() -> None:

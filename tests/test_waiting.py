@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
@@ -46,7 +46,7 @@ class TestOutcomes:
     def test_the_first_poll_is_at_once(self, nexus: Driver) -> None:
         nexus.wait(nexus.service.start(Life(duration=0)))
         assert polls(nexus) == [0.0]
-        assert nexus.clock.slept == [0.0]
+        assert nexus.clock.slept == []
 
     @pytest.mark.parametrize("status", ["Errored", "Cancelled"])
     def test_the_named_status_raises(self, nexus: Driver, status: Any) -> None:
@@ -179,23 +179,23 @@ class TestTransientTrouble:
         nexus.service.trouble(Trouble(kind="status", times=10), op_id=op_id)
         nexus.wait(op_id, timeout=11)
         expected = [1, 2, 4, 8, 16, 32, 60, 60, 60, 60]
-        assert nexus.clock.slept[1:] == pytest.approx(expected, rel=0.051)
+        assert nexus.clock.slept == pytest.approx(expected, rel=0.051)
 
     def test_retry_after_in_seconds_is_honoured(self, nexus: Driver) -> None:
         op_id = nexus.service.start(STUCK)
         nexus.service.trouble(Trouble(kind="status", status=429, retry_after="77"), op_id=op_id)
         nexus.wait(op_id, timeout=2)
-        assert polls(nexus) == [0.0, 77.0]
+        assert polls(nexus) == [0.0, pytest.approx(77 * 1.05, rel=0.051)]
 
     def test_retry_after_as_a_date_is_honoured(self, nexus: Driver) -> None:
-        at = datetime.fromtimestamp(EPOCH + 2000, timezone.utc)
+        at = datetime.fromtimestamp(EPOCH + 2000, UTC)
         op_id = nexus.service.start(STUCK)
         date = format_datetime(at, usegmt=True)
         sent = format_datetime(at - timedelta(seconds=90), usegmt=True)
         trouble = Trouble(kind="status", status=503, retry_after=date, date=sent)
         nexus.service.trouble(trouble, op_id=op_id)
         nexus.wait(op_id, timeout=2)
-        assert polls(nexus) == [0.0, 90.0]
+        assert polls(nexus) == [0.0, pytest.approx(90 * 1.05, rel=0.051)]
 
     @pytest.mark.parametrize(
         ("value", "delay"),
@@ -204,9 +204,9 @@ class TestTransientTrouble:
             ("soon", 1.0),
             ("", 1.0),
             ("1.5", 1.0),
-            ("31536000", 3600.0),
-            ("9" * 400, 3600.0),
-            ("Wed, 21 Oct 1915 07:28:00 GMT", 0.0),
+            ("31536000", 3600.0 * 1.05),
+            ("9" * 400, 3600.0 * 1.05),
+            ("Wed, 21 Oct 1915 07:28:00 GMT", 1.0),
             ("Wed, 99 Oct 2015 07:28:00 GMT", 1.0),
         ],
     )
@@ -215,7 +215,7 @@ class TestTransientTrouble:
     ) -> None:
         op_id = nexus.service.start(STUCK)
         nexus.service.trouble(Trouble(kind="status", status=429, retry_after=value), op_id=op_id)
-        nexus.wait(op_id, timeout=2)
+        nexus.wait(op_id, timeout=2, max_outage=None)
         assert polls(nexus)[1] == pytest.approx(delay, rel=0.051)
 
     def test_retry_after_does_not_pass_the_deadline(self, nexus: Driver) -> None:

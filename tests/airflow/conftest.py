@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import atexit
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -12,24 +13,18 @@ import pytest
 # Airflow reads its settings when it is first imported.
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 HOME = tempfile.mkdtemp(prefix="nexus-airflow-")
+atexit.register(shutil.rmtree, HOME, ignore_errors=True)
 os.environ.update(
     AIRFLOW_HOME=HOME,
     AIRFLOW__CORE__DAGS_FOLDER=str(EXAMPLES),
     AIRFLOW__CORE__LOAD_EXAMPLES="False",
     AIRFLOW__CORE__UNIT_TEST_MODE="False",
-    AIRFLOW__LOGGING__LOGGING_LEVEL="WARNING",
+    AIRFLOW__LOGGING__LOGGING_LEVEL="INFO",
 )
 
 from nexus_operations.simulator import Simulator  # noqa: E402
 
-SECRET = "canary-5aa41e8ba"
-PROJECT = "proj_simulated"
-
-
-def connection(endpoint: str, **extra: object) -> str:
-    """Return a connection in Airflow's JSON."""
-    fields = {"conn_type": "nexus", "host": endpoint, "password": SECRET, "login": PROJECT}
-    return json.dumps({**fields, "extra": extra})
+from tests.airflow.support import connection  # noqa: E402
 
 
 @pytest.fixture

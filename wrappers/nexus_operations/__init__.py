@@ -10,7 +10,7 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from ._client import AsyncClient, AsyncProject, Client, Project
-    from ._clock import Clock, StopEvent, SystemClock
+    from ._core.durations import Durations
     from ._core.errors import (
         BadRequestError,
         ForbiddenError,
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         UnauthorizedError,
         UnexpectedStatusError,
     )
+    from ._core.hazard import Estimate, Expectation
     from ._core.models import (
         TERMINAL_STATUSES,
         Operation,
@@ -35,14 +36,16 @@ if TYPE_CHECKING:
         OperationStatus,
     )
     from ._core.schedule import Adaptive, Change, Fixed, History, Schedule
+    from ._core.stop import StopEvent
     from ._core.updates import Listener, Update
+    from ._durations_file import load_durations, save_durations
     from ._fleet import Interruption, Outcome, WaitErrorGroup
     from ._operations import AsyncOperations, OnError, Operations
     from .wire import WaitState
 
 _MODULES = {
     "_client": ("AsyncClient", "AsyncProject", "Client", "Project"),
-    "_clock": ("Clock", "StopEvent", "SystemClock"),
+    "_clock": ("Clock", "SystemClock"),
     "_core.errors": (
         "BadRequestError",
         "ForbiddenError",
@@ -66,8 +69,12 @@ _MODULES = {
         "OperationProgressWithStatus",
         "OperationStatus",
     ),
+    "_core.durations": ("Durations",),
+    "_core.hazard": ("Estimate", "Expectation"),
     "_core.schedule": ("Adaptive", "Change", "Fixed", "History", "Schedule"),
+    "_core.stop": ("StopEvent",),
     "_core.updates": ("Listener", "Update"),
+    "_durations_file": ("load_durations", "save_durations"),
     "_fleet": ("Interruption", "Outcome", "WaitErrorGroup"),
     "_operations": ("AsyncOperations", "OnError", "Operations"),
     "wire": ("WaitState",),
@@ -84,6 +91,9 @@ __all__ = [
     "Change",
     "Client",
     "Clock",
+    "Durations",
+    "Estimate",
+    "Expectation",
     "Fixed",
     "ForbiddenError",
     "GatewayTimeoutError",
@@ -116,6 +126,8 @@ __all__ = [
     "WaitErrorGroup",
     "WaitState",
     "__version__",
+    "load_durations",
+    "save_durations",
 ]
 
 

@@ -7,10 +7,11 @@ import ssl
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ._clock import Clock, SystemClock
 from ._core import checks
+from ._core.durations import Durations
 from ._core.limiter import RateLimiter, Slots
 from ._http.exchange import Contact, Secret, Settings
 from ._http.transports import AsyncTransport, Transport, default_concurrency
@@ -19,6 +20,15 @@ from ._wait import Shared
 
 if TYPE_CHECKING:
     import httpx
+
+
+def _checked_durations(value: object) -> Durations | None:
+    """Return the memory that a client is given, or one of its own."""
+    if value == "own":
+        return Durations()
+    if value is None or isinstance(value, Durations):
+        return value
+    raise TypeError(f"durations must be Durations or None, not {checks.show(value)}")
 
 
 class _ClientBase:
@@ -35,6 +45,7 @@ class _ClientBase:
         max_concurrency: int | None = None,
         max_rate: float | None = None,
         verify: str | Path | ssl.SSLContext | None = None,
+        durations: Durations | Literal["own"] | None = "own",
         transport: httpx.BaseTransport | httpx.AsyncBaseTransport | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -57,6 +68,8 @@ class _ClientBase:
             thread_slots=None if bound is None else slots,
             contact=contact,
             request_timeout=checks.seconds("request_timeout", request_timeout, positive=True),
+            endpoint=self._settings.endpoint,
+            durations=_checked_durations(durations),
         )
         self._given_transport: Any = transport
 
@@ -91,6 +104,8 @@ class Client(_ClientBase):
         max_rate: Requests per second, over all the client's calls; `None` for no bound.
         verify: Whose certificates are trusted: a PEM file, or an `ssl.SSLContext`; by default
             those of certifi and of `SSL_CERT_FILE` or `SSL_CERT_DIR`.
+        durations: The memory of how long operations take, by which polls are timed; by default
+            one of the client's own. Several clients may share one; `None` remembers nothing.
         transport: An httpx transport to send requests with, for tests.
         clock: Where time and sleep come from, for tests.
 

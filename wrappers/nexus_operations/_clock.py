@@ -6,20 +6,10 @@ import asyncio
 import time
 from typing import Protocol
 
+from ._core.stop import StopEvent
+
 LONGEST_SLEEP = 86400.0
 """Seconds of one call of the system's sleep: centuries overflow its clock."""
-
-
-class StopEvent(Protocol):
-    """What ends a sleep; a `threading.Event` is one."""
-
-    def is_set(self) -> bool:
-        """Whether the sleep is to end."""
-        ...
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Block until it is set, at most `timeout` seconds; return whether it is."""
-        ...
 
 
 class Clock(Protocol):

@@ -146,6 +146,11 @@ class Fleet:
         """Whether another operation may be waited for."""
         return len(self._running) < self._call.max_waiting
 
+    @property
+    def has_room_to_read(self) -> bool:
+        """Whether another id may be read: those that were have room."""
+        return len(self._running) + len(self.untaken) < self._call.max_waiting
+
     def read(self, op_id: object) -> None:
         """Take in an id of the source; one that cannot be an id is an outcome of its own."""
         try:
@@ -162,18 +167,22 @@ class Fleet:
         ended: list[Outcome] = []
         while self.untaken and count and self.has_room:
             count -= 1
-            op_id = self.untaken.popleft()
+            op_id = self.untaken[0]
             if isinstance(op_id, Outcome):
                 self._remember(op_id)
                 ended.append(self._count(op_id))
-                continue
-            key = _id_of(op_id)
-            self._remember(key)
-            if key not in self._outcomes:
-                self._outcomes[key] = None
-                self._running[key] = wait = self._begin(op_id, self.listener)
-                heapq.heappush(self._due, wait)
+            else:
+                self._take(op_id)
+            self.untaken.popleft()
         return ended
+
+    def _take(self, op_id: str | WaitState) -> None:
+        key = _id_of(op_id)
+        self._remember(key)
+        if key not in self._outcomes:
+            self._outcomes[key] = None
+            self._running[key] = wait = self._begin(op_id, self.listener)
+            heapq.heappush(self._due, wait)
 
     def _remember(self, given: str | Outcome) -> None:
         if self._keep:

@@ -14,13 +14,10 @@ import gc
 import sys
 import threading
 import types
-from collections.abc import AsyncIterable, Iterator
+from collections.abc import AsyncIterable, Iterable, Iterator
 from typing import Any
 
 from ._fleet import Fleet
-
-READ_AHEAD = 16
-"""Ids read and not yet waited for, at most: a generator is not read further than it must."""
 
 READING = 1.0
 """Seconds, on the machine's clock, that a thread that reads is waited for before any other clock
@@ -89,8 +86,8 @@ class IdReader:
 
     @property
     def _wants_more(self) -> bool:
-        """Whether another id may be read: those that were are waited for, and there is room."""
-        return self._fleet.has_room and len(self._fleet.untaken) < READ_AHEAD
+        """Whether there is room for another id: an iterable is read no further than it must."""
+        return self._fleet.has_room_to_read
 
     async def comes_within(self, seconds: float | None) -> bool:
         """Return whether something happens while another thread reads.
@@ -153,7 +150,7 @@ class IdReader:
                 self._fleet.read(op_id)
                 self._wake.set()
                 count += 1
-                if count % READ_AHEAD == 0:
+                if count % CHUNK == 0:
                     await asyncio.sleep(0)
                 while not self._wants_more:
                     self._awaited_room.clear()
@@ -176,12 +173,15 @@ class IdReader:
 
 
 def reads_in_this_thread_only(source: object) -> bool:
-    """Whether an iterable reads from SQLite, whose objects work in one thread alone."""
-    sqlite = sys.modules.get("sqlite3")
-    if sqlite is None:
-        return False
-    bound = (sqlite.Cursor, sqlite.Connection)
-    skipped = (type, types.ModuleType, types.FunctionType, types.CodeType)
+    """Whether an iterable reads from what works in its own thread alone.
+
+    That is SQLite, whose objects refuse another thread, and `threading.local`, which is another
+    object in each.
+    """
+    bound: tuple[type, ...] = (threading.local,)
+    if sqlite := sys.modules.get("sqlite3"):
+        bound += (sqlite.Cursor, sqlite.Connection)
+    skipped = (type, types.ModuleType, types.CodeType)
     level: list[object] = [source]
     frame = getattr(source, "gi_frame", None)
     if frame is not None:
@@ -194,6 +194,13 @@ def reads_in_this_thread_only(source: object) -> bool:
             item
             for referrer in level
             if not isinstance(referrer, skipped)
-            for item in gc.get_referents(referrer)
+            for item in _referents(referrer)
         ]
     return False
+
+
+def _referents(item: object) -> Iterable[object]:
+    """Return what an object refers to; of a function what it closes over, not its module."""
+    return (
+        item.__closure__ or () if isinstance(item, types.FunctionType) else gc.get_referents(item)
+    )

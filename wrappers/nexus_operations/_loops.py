@@ -18,10 +18,10 @@ from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ._core.errors import NexusError
-from ._core.poller import Bounds
+from ._core.poller import LAST_POLL_TIMEOUT, Bounds
 from ._fleet import Fleet, Interruption, Outcome
 from ._http.exchange import Aborted
-from ._intake import READ_AHEAD, IdReader, reads_in_this_thread_only
+from ._intake import CHUNK, IdReader, reads_in_this_thread_only
 from ._show import tracing
 from ._wait import Closing, Shared, Stop, Wait
 
@@ -61,9 +61,8 @@ def poll(wait: Wait, shared: Shared, transport: Transport, stop: Stop) -> Operat
         with tracing.polling(wait, wait.project_id):
             result: Any
             try:
-                result = transport.retrieve(
-                    wait.project_id, wait.op_id, wait.timeout(), stop.abort_event
-                )
+                event = stop if transport.interruptible else stop.abort_event
+                result = transport.retrieve(wait.project_id, wait.op_id, wait.timeout(), event)
             except Aborted:
                 _stopped(wait, stop)
                 return None
@@ -104,9 +103,13 @@ def snapshots(wait: Wait, shared: Shared, transport: Transport, stop: Stop) -> G
     """Iterate over what the polls of one wait retrieve, until it is over."""
     try:
         while wait.pending:
-            if not shared.clock.sleep(max(wait.due - shared.clock.monotonic(), 0.0), stop):
+            left = wait.due - shared.clock.monotonic()
+            if stop.is_set() or (left > 0 and not shared.clock.sleep(left, stop)):
                 _stopped(wait, stop)
-            elif (operation := poll(wait, shared, transport, stop)) is not None:
+                continue
+            if left > 0:
+                wait.woke(shared.clock.monotonic())
+            if (operation := poll(wait, shared, transport, stop)) is not None:
                 yield operation
     except KeyboardInterrupt as error:
         interrupt(wait, error)
@@ -171,6 +174,7 @@ async def snapshots_awaited(
                 left = wait.due - shared.clock.monotonic()
                 if left > 0:
                     await shared.clock.async_sleep(left, wake)
+                    wait.woke(shared.clock.monotonic())
                 elif (operation := await poll_awaited(wait, shared, transport)) is not None:
                     yield operation
         except asyncio.CancelledError as error:
@@ -276,6 +280,9 @@ async def run_fleet(
                 if left != 0.0 and await reader.comes_within(left):
                     continue
                 await clock.async_sleep(left, wake)
+                if clock.monotonic() > next_look + LAST_POLL_TIMEOUT:  # it was suspended
+                    for wait in fleet.running:
+                        wait.woke(clock.monotonic())
         finally:
             reader.stop()
             for task in in_flight:
@@ -327,6 +334,9 @@ def outcomes_in_thread(
     stop: Stop,
 ) -> Generator[Outcome]:
     """Iterate over outcomes as they come, while an event loop in a thread of its own polls."""
+    if stop.is_set():
+        stop.closing.check()
+        return
     here = fleet.source is not None and reads_in_this_thread_only(fleet.source)
     reader = IdReader(fleet, apart=True, here=here)
     outcomes: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
@@ -376,7 +386,7 @@ def _next_outcome(
     while not stop.is_set():
         pause = None if stop.abort_event is None else 0.02
         if reader is not None and not reader.exhausted:
-            pause = 0.0 if reader.read_some(READ_AHEAD) else 0.02
+            pause = 0.0 if reader.read_some(CHUNK) else 0.02
         try:
             return outcomes.get(timeout=pause) if pause != 0.0 else outcomes.get_nowait()
         except queue.Empty:

@@ -23,9 +23,10 @@ from typing import TYPE_CHECKING, Any, Literal, cast, overload
 from . import _loops
 from ._core import checks
 from ._core.schedule import Schedule
+from ._core.siblings import Memory
 from ._core.updates import Listener
 from ._fleet import Fleet, Outcome
-from ._show.progress import told
+from ._show.progress import listening
 from ._wait import Call, Shared, Stop, Wait
 from .wire import WaitState
 
@@ -57,7 +58,13 @@ class _Waits:
         """Check the id and begin a wait."""
         if not isinstance(op_id, WaitState):
             op_id = checks.operation_identifier("op_id", op_id)
-        return Wait(self._shared, self._project_id, op_id, call.bounds, listener)
+        memory = self._memory()
+        return Wait(self._shared, self._project_id, op_id, call.bounds, listener, memory=memory)
+
+    def _memory(self) -> Memory | None:
+        """Return what the waits of one call know of durations."""
+        durations, endpoint = self._shared.durations, self._shared.endpoint
+        return None if durations is None else Memory(durations, endpoint, self._project_id)
 
     def _retrieval(self, op_id: object) -> Wait:
         """Check the id and return a wait for one poll."""
@@ -67,10 +74,11 @@ class _Waits:
     def _gather(self, op_ids: Any, call: Call, *, keep: bool) -> tuple[Fleet, float]:
         """Check the ids; return the fleet, and the instant after which it takes no further id."""
         started = self._shared.clock.monotonic()
+        memory = self._memory()
 
         def begin(op_id: str | WaitState, listener: Listener | None) -> Wait:
-            bounds = call.bounds
-            return Wait(self._shared, self._project_id, op_id, bounds, listener, started)
+            shared, project_id, bounds = self._shared, self._project_id, call.bounds
+            return Wait(shared, project_id, op_id, bounds, listener, started, memory=memory)
 
         max_wait = call.bounds.max_wait
         deadline = math.inf if max_wait is None else started + max_wait
@@ -157,7 +165,7 @@ class Operations(_Waits):
         """
         call = Call.from_arguments(locals())
         wait = self._begin(op_id, call)
-        with told(call.progress, 1) as wait.listener:
+        with listening(call.progress, 1) as wait.listener:
             for _ in self._snapshots(wait, call):
                 pass
         return wait.poller.result()
@@ -310,7 +318,7 @@ class Operations(_Waits):
 
     def _outcomes(self, fleet: Fleet, deadline: float, call: Call) -> Generator[Outcome]:
         stop = Stop(self._shared.closing, call.abort_event)
-        with told(call.progress, fleet.total) as fleet.listener:
+        with listening(call.progress, fleet.total) as fleet.listener:
             yield from _loops.outcomes_in_thread(fleet, self._shared, self._connect, deadline, stop)
         if stop.is_set():
             fleet.abandon()
@@ -348,7 +356,7 @@ class AsyncOperations(_Waits):
         """
         call = Call.from_arguments(locals())
         wait = self._begin(op_id, call)
-        with told(call.progress, 1) as wait.listener:
+        with listening(call.progress, 1) as wait.listener:
             async for _ in self._snapshots(wait):
                 pass
         return wait.poller.result()
@@ -429,7 +437,7 @@ class AsyncOperations(_Waits):
         """
         call = Call.from_arguments(locals())
         fleet, deadline = self._gather(op_ids, call, keep=True)
-        with told(call.progress, fleet.total) as fleet.listener:
+        with listening(call.progress, fleet.total) as fleet.listener:
             await _loops.run_fleet_awaited(fleet, self._shared, self._transport, deadline)
         return cast("list[Any]", fleet.results())
 
@@ -454,7 +462,7 @@ class AsyncOperations(_Waits):
         return self._completed(*self._gather(op_ids, call, keep=False), call)
 
     async def _completed(self, fleet: Fleet, deadline: float, call: Call) -> AsyncIterator[Outcome]:
-        with told(call.progress, fleet.total) as fleet.listener:
+        with listening(call.progress, fleet.total) as fleet.listener:
             outcomes = _loops.outcomes_awaited(fleet, self._shared, self._transport, deadline)
             async with contextlib.aclosing(outcomes):
                 async for outcome in outcomes:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._core import checks
 from ._core.errors import NexusError, TooManyRequestsError
-from ._core.poller import RETRY_AFTER_MAX, Bounds, Poll, Poller
+from ._core.poller import LAST_POLL_TIMEOUT, RETRY_AFTER_MAX, Bounds, Poll, Poller
 from ._core.updates import Listener, Update
 from ._show import tracing
 from ._show.progress import check_progress
@@ -32,8 +32,10 @@ from .wire import WaitState
 
 if TYPE_CHECKING:
     from ._clock import Clock
+    from ._core.durations import Durations
     from ._core.limiter import RateLimiter, Slots
     from ._core.models import Operation
+    from ._core.siblings import Memory
     from ._http.exchange import Answer, Contact
 
 logger = logging.getLogger("nexus_operations")
@@ -43,6 +45,9 @@ LONGEST_AGE = 366 * 86400.0
 
 DATE_RESOLUTION = 1.0
 """Seconds to which a response's `Date` is exact."""
+
+SHORTEST_REQUEST = 0.05
+"""Seconds that a request must be given: with less the service would not be asked in earnest."""
 
 CLOSED_CHECK = 0.05
 """Seconds between two looks at the caller's event and the client's, where there are both."""
@@ -198,6 +203,8 @@ class Shared:
         contact: Whether the endpoint was ever reached.
         request_timeout: Seconds that one request may take.
         closing: Whether the client is closed.
+        endpoint: The service's base URL.
+        durations: How long operations took, or `None` if that is not remembered.
         random: Numbers from 0 to 1.
     """
 
@@ -208,6 +215,8 @@ class Shared:
     contact: Contact
     request_timeout: float
     closing: Closing = field(default_factory=Closing)
+    endpoint: str = ""
+    durations: Durations | None = None
     random: Callable[[], float] = random.random
 
 
@@ -231,6 +240,7 @@ class Wait:
         listener: Called after each poll, or `None`.
         started: The instant at which the call began; by default now.
         heeds_pause: Whether a pause that the service asked for puts its polls off.
+        memory: What the waits of its call know of durations, or `None`.
     """
 
     __slots__ = (
@@ -255,9 +265,11 @@ class Wait:
         listener: Listener | None = None,
         started: float | None = None,
         heeds_pause: bool = True,
+        memory: Memory | None = None,
     ) -> None:
         now, polls = shared.clock.monotonic(), 0
         started = now if started is None else started
+        resumed = isinstance(op_id, WaitState)
         if isinstance(op_id, WaitState):
             # The epoch is the one clock that two processes share.
             started = now - max(shared.clock.time() - op_id.started_at, 0.0)
@@ -266,7 +278,9 @@ class Wait:
             op_id = op_id.op_id
         self.op_id = op_id
         self.project_id = project_id
-        self.poller = Poller(bounds, started, polls=polls, random=shared.random)
+        self.poller = Poller(bounds, started, polls=polls, random=shared.random, memory=memory)
+        if resumed:
+            self.woke(now)
         self.span: Any = None
         self.due = now
         self.since = now
@@ -283,6 +297,14 @@ class Wait:
     def pending(self) -> bool:
         """Whether there is another poll to make."""
         return self.poller.pending
+
+    def woke(self, now: float) -> None:
+        """Leave time for the last poll to a wait that slept past its deadline.
+
+        The machine was suspended, or the wait is resumed late: the operation may have ended since.
+        """
+        if now > self.poller.deadline:
+            self.poller.end = max(self.poller.end, now + LAST_POLL_TIMEOUT)
 
     @property
     def state(self) -> WaitState:
@@ -302,7 +324,7 @@ class Wait:
         poller, limiter = self.poller, self._shared.limiter
         if not poller.pending:
             return None
-        if now >= poller.end:
+        if now >= poller.end - SHORTEST_REQUEST:
             poller.stop("no request could be made by the deadline")
             return None
         if self._heeds_pause and now < poller.deadline:
@@ -389,16 +411,19 @@ class Wait:
 
     def _update(self, now: float, operation: Operation | None, error: NexusError | None) -> Update:
         poller = self.poller
+        estimate = poller.estimate if poller.pending else None
         return Update(
             op_id=self.op_id,
             operation=operation,
             error=error,
             polls=poller.polls,
             elapsed=now - poller.started,
-            remaining=poller.remaining if poller.pending else None,
+            remaining=None if estimate is None else estimate.median,
             next_poll=poller.step.delay if isinstance(poller.step, Poll) else None,
+            remaining_range=None if estimate is None else (estimate.low, estimate.high),
         )
 
     def close(self) -> None:
         """End the wait's span: it is over or was interrupted."""
+        self.poller.close()
         tracing.end(self)

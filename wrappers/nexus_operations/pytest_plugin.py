@@ -1,4 +1,4 @@
-"""The pytest fixture `nexus_simulator`, found by pytest where the package is installed."""
+"""What pytest finds where the package is installed: `nexus_simulator` and `nexus_contract`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,16 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+
+from nexus_operations.contract._pytest import (
+    nexus_contract as nexus_contract,
+)
+from nexus_operations.contract._pytest import (
+    pytest_configure as pytest_configure,
+)
+from nexus_operations.contract._pytest import (
+    pytest_runtest_call as pytest_runtest_call,
+)
 
 if TYPE_CHECKING:
     from nexus_operations.simulator import Simulator

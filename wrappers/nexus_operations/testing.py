@@ -10,12 +10,15 @@ A wait of hours then takes milliseconds: sleeping moves the clock and returns.
 from __future__ import annotations
 
 import asyncio
-import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from .simulator import Reply, Service
+from .simulator._service import check_type
+
+if TYPE_CHECKING:
+    from nexus_operations import StopEvent
 
 __all__ = ["VirtualClock", "VirtualTransport"]
 
@@ -50,7 +53,7 @@ class VirtualClock:
         """Return the virtual Unix time in seconds."""
         return EPOCH + self.now + self.wall_offset
 
-    def sleep(self, seconds: float, abort_event: threading.Event | None = None) -> bool:
+    def sleep(self, seconds: float, abort_event: StopEvent | None = None) -> bool:
         """Move the clock; return False if the event is set."""
         if abort_event is not None and abort_event.is_set():
             return False
@@ -95,6 +98,8 @@ class VirtualTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
     """
 
     def __init__(self, service: Service, clock: VirtualClock) -> None:
+        check_type("service", service, Service)
+        check_type("clock", clock, VirtualClock)
         self._service = service
         self._clock = clock
 

@@ -9,18 +9,22 @@ from airflow.sdk import dag, task
 from nexus_operations.airflow.operators import NexusWaitOperator
 
 
-@dag(schedule=None, max_active_tasks=1000, params={"waits": []})
-def nexus_lives() -> None:
-    """Wait for the run's operations."""
+def waits(name: str, retries: int) -> Any:
+    """Return a DAG that waits for the operations of its run's configuration."""
 
-    @task
-    def listed(params: dict[str, Any]) -> list[dict[str, Any]]:
-        waits: list[dict[str, Any]] = params["waits"]
-        return waits
+    @dag(dag_id=name, schedule=None, max_active_tasks=5000, params={"waits": []})
+    def lives() -> None:
+        @task
+        def listed(params: dict[str, Any]) -> list[dict[str, Any]]:
+            waits: list[dict[str, Any]] = params["waits"]
+            return waits
 
-    NexusWaitOperator.partial(
-        task_id="wait", retries=1, retry_delay=timedelta(seconds=1)
-    ).expand_kwargs(listed())
+        NexusWaitOperator.partial(
+            task_id="wait", retries=retries, retry_delay=timedelta(seconds=1)
+        ).expand_kwargs(listed())
+
+    return lives()
 
 
-nexus_lives()
+retried = waits("nexus_lives", 1)
+once = waits("nexus_once", 0)

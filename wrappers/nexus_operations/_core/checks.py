@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import inspect
 import math
 import os
 import re
@@ -86,7 +87,7 @@ def operation_identifier(name: str, value: object) -> str:
 def operation_identifiers(name: str, value: object) -> tuple[Iterable[Any], bool]:
     """Return an iterable of ids, and whether it is a collection, whose ids are then checked."""
     iterable = hasattr(value, "__iter__") or hasattr(value, "__aiter__")
-    if isinstance(value, (str, bytes, bytearray, Mapping)) or not iterable:
+    if isinstance(value, (str, bytes, bytearray, Mapping, type)) or not iterable:
         raise TypeError(f"{name} must be an iterable of ids, not {show(value)}")
     return cast("Iterable[Any]", value), isinstance(value, Collection)
 
@@ -101,6 +102,22 @@ def project_identifier(value: object) -> str:
             raise ValueError(f"project_id must be given where {PROJECT_VARIABLE} is not set")
     project_id = identifier(name, value)
     return project_id if project_id.startswith("proj_") else f"proj_{project_id}"
+
+
+def boolean(name: str, value: object) -> bool:
+    """Return True or False."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be a bool, not {show(value)}")
+    return value
+
+
+def count(name: str, value: object) -> int:
+    """Return a count of 0 or more."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be an int of 0 or more, not {show(value)}")
+    if value < 0:
+        raise ValueError(f"{name} must be an int of 0 or more, not {show(value)}")
+    return int(value)
 
 
 def positive_int(name: str, value: object) -> int:
@@ -119,7 +136,7 @@ def optional_positive_int(name: str, value: object) -> int | None:
 
 def max_polls(name: str, value: object) -> int | None:
     """Return the page's `timeout`, a number of polls; `None` is no bound."""
-    if value == 0 and isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int) and not isinstance(value, bool) and value == 0:
         raise ValueError(
             f"{name} must be an int of 1 or more, not 0: it counts polls;"
             f" for one look write {name}=1 or get(), for a time in seconds max_wait="
@@ -177,9 +194,9 @@ def schedule(name: str, value: object) -> Any:
 
 def abort_event(name: str, value: object) -> Any:
     """Return an event, or `None`."""
-    if value is not None and not (
-        callable(getattr(value, "is_set", None)) and callable(getattr(value, "wait", None))
-    ):
+    is_set, wait = getattr(value, "is_set", None), getattr(value, "wait", None)
+    blocks = callable(is_set) and callable(wait) and not inspect.iscoroutinefunction(wait)
+    if value is not None and (isinstance(value, type) or not blocks):
         raise TypeError(f"{name} must be a threading.Event or None, not {show(value)}")
     return value
 

@@ -23,18 +23,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from .text import escape_text
+from .tracebacks import render_traceback
+
 if TYPE_CHECKING:
     from .models import Operation
-
-
-def printable(text: str) -> str:
-    """Return text with what could move a cursor or forge a line of a log escaped."""
-    if text.isprintable():
-        return text
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
-        for char in text
-    )
 
 
 class NexusError(Exception):
@@ -88,10 +81,14 @@ class NexusError(Exception):
         named = [f"{what}{place}" for what, place in places.items() if place]
         named = [each for each in named if each not in self.message]
         place = f" [{', '.join(named)}]" if named else ""
-        return printable(f"{self.message}{status}{hint}{place}")
+        return escape_text(f"{self.message}{status}{hint}{place}")
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(message={self.message!r}, detail={self.detail!r})"
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what a notebook shows: the caller's lines, not those of this library."""
+        return render_traceback(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.args, self.__dict__)

@@ -36,7 +36,9 @@ from .models import KNOWN_STATUSES, TERMINAL_STATUSES
 from .schedule import Adaptive, History, Schedule
 
 if TYPE_CHECKING:
+    from .hazard import Estimate
     from .models import Operation
+    from .siblings import Memory
 
 JITTER = 0.05
 """Each delay is spread by this share to either side, so that a fleet does not poll in step."""
@@ -139,7 +141,9 @@ class Poller:
         "_created",
         "_failing_since",
         "_history",
+        "_kind",
         "_looks",
+        "_memory",
         "_odd",
         "_random",
         "_reached",
@@ -160,8 +164,11 @@ class Poller:
         *,
         polls: int = 0,
         random: Callable[[], float] = random.random,
+        memory: Memory | None = None,
     ) -> None:
         self._bounds = bounds
+        self._memory = memory
+        self._kind: str | None = None
         self._random = random
         self.started = now
         self.deadline = math.inf if bounds.max_wait is None else now + bounds.max_wait
@@ -179,9 +186,9 @@ class Poller:
         self.step: Step = Poll(0.0)
 
     @property
-    def remaining(self) -> float | None:
+    def estimate(self) -> Estimate | None:
         """Seconds from the last good poll to the predicted end, or `None` without a prediction."""
-        return None if self._history is None else self._history.remaining
+        return None if self._history is None else self._history.estimate
 
     @property
     def pending(self) -> bool:
@@ -215,6 +222,8 @@ class Poller:
         self._failing_since = self._odd = None
         status = operation.status.overview
         self._notice(status)
+        if status in TERMINAL_STATUSES:
+            self._remember(operation, now)
         if status in self._bounds.raise_if:
             self.step = Fail(OperationFailedError(operation))
         elif status in TERMINAL_STATUSES:
@@ -291,13 +300,37 @@ class Poller:
         if self._history is None:
             self._created = now - age
             self._history = History(max(self.started - self._created, 0.0))
-        self._history.add(
+        history = self._history
+        if self._memory is not None:
+            before = None if self._kind is None else history.age
+            self._kind = self._kind or operation.kind
+            history.expected = self._memory.running(self._kind, before, now - self._created)
+        history.add(
             now - self._created,
             operation.units_done,
             operation.units,
             operation.status.overview == "Queued",
         )
-        return self._history
+        return history
+
+    def _remember(self, operation: Operation, now: float) -> None:
+        """Tell the memory how long the operation took, if this wait saw it running.
+
+        Its dates say so to the millisecond; what was seen bounds what they may say.
+        """
+        if self._memory is None or self._kind is None or self._history is None:
+            return
+        before, age = self._history.age, now - self._created
+        seconds = (operation.update_date - operation.create_date) / 1000
+        seconds = min(max(seconds, before), age)
+        self._memory.ended(self._kind, before, seconds, operation.create_date / 1000 + age)
+        self._memory = None
+
+    def close(self) -> None:
+        """Take the operation out of what runs: it is no longer waited for."""
+        if self._memory is not None and self._kind is not None:
+            self._memory.left(self._kind)
+        self._memory = None
 
     def _jittered(self, delay: float) -> float:
         return delay * (1.0 + JITTER * (2.0 * self._random() - 1.0))

@@ -23,6 +23,8 @@ class Update:
         elapsed: Seconds since the wait began.
         remaining: Seconds until the predicted end of the operation; `None` without a prediction.
         next_poll: Seconds until the next poll; `None` once the wait is over.
+        remaining_range: Seconds within which the end comes four times in five, as far as can be
+            told; `None` without a prediction.
     """
 
     op_id: str
@@ -32,6 +34,7 @@ class Update:
     elapsed: float
     remaining: float | None
     next_poll: float | None
+    remaining_range: tuple[float, float] | None = None
 
 
 Listener = Callable[[Update], object]

@@ -163,13 +163,18 @@ async def _tunnel(stream: Stream, proxy: Proxy, route: Route, limits: Limits) ->
     http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
     request = h11.Request(method=b"CONNECT", target=target, headers=headers)
     await stream.send(http.send(request) + http.send(h11.EndOfMessage()), limits)
-    while not isinstance(event := http.next_event(), (h11.Response, h11.ConnectionClosed)):
+    while not isinstance(event := http.next_event(), h11.Response):
         if event is h11.NEED_DATA:
-            http.receive_data(await stream.receive(limits))
-    if isinstance(event, h11.ConnectionClosed):
-        raise httpx.ProxyError("it closed the connection unanswered")
+            await _receive_more(stream, http, limits)
     if not 200 <= event.status_code < 300:
         raise httpx.ProxyError(f"{event.status_code} {event.reason.decode('latin-1')}".strip())
+
+
+async def _receive_more(stream: Stream, http: h11.Connection, limits: Limits) -> None:
+    data = await stream.receive(limits)
+    if not data and http.their_state is h11.SEND_RESPONSE:
+        raise ConnectionError("it was closed before an answer came")
+    http.receive_data(data)
 
 
 class Reply:
@@ -239,7 +244,7 @@ class Connection:
         while size <= MAX_BODY:
             event = self._http.next_event()
             if event is h11.NEED_DATA:
-                self._http.receive_data(await self._stream.receive(limits))
+                await _receive_more(self._stream, self._http, limits)
             elif isinstance(event, h11.Data):
                 reply.body.append(bytes(event.data))
                 size += len(event.data)
@@ -252,7 +257,7 @@ class Connection:
             elif isinstance(event, h11.InformationalResponse) and informational < MAX_INFORMATIONAL:
                 informational += 1
             else:
-                raise httpx.RemoteProtocolError("it was closed before an answer came")
+                raise httpx.RemoteProtocolError("an answer does not come")
         return False
 
     def _start_next(self, reply: Reply) -> bool:

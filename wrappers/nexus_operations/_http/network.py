@@ -22,6 +22,8 @@ from concurrent.futures import Future
 from itertools import zip_longest
 from typing import Any, TypeVar, cast
 
+from .._core.stop import StopEvent
+
 T = TypeVar("T")
 
 STAGGER = 0.25
@@ -56,7 +58,7 @@ class Limits:
 
     __slots__ = ("abort_event", "connecting_to", "expiry")
 
-    def __init__(self, timeout: float, abort_event: threading.Event | None = None) -> None:
+    def __init__(self, timeout: float, abort_event: StopEvent | None = None) -> None:
         self.expiry = time.monotonic() + timeout
         self.abort_event = abort_event
         self.connecting_to: str | None = "endpoint"
@@ -282,7 +284,7 @@ async def _connected(address: Address) -> socket.socket | OSError:
             unless_connected.pop_all()
             return connection
     except OSError as error:
-        return error
+        return OSError(error.errno, os.strerror(error.errno or 0))  # the loop's text says where
 
 
 Network = BlockingNetwork | LoopNetwork

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
-import threading
 import weakref
 from collections.abc import Iterable
 from typing import Any, cast
@@ -14,6 +13,7 @@ from nexus_operations_api.api.operations import get_operation
 
 from .._core.errors import NetworkConnectionError
 from .._core.models import Operation
+from .._core.stop import StopEvent
 from ._httpx import httpx
 from .connection import MAX_BODY
 from .engine import LIMITS, AsyncEngine, Pool, SyncEngine
@@ -66,7 +66,7 @@ class _Caller:
 
     def _identified(self, answer: Answer[Any], op_id: str) -> Answer[Operation]:
         """Return the operation asked for; where the answer is another's, the connection is bad."""
-        operation = Operation.of(answer.value)
+        operation = Operation.from_generated(answer.value)
         if operation.id == op_id:
             return Answer(operation, answer.date)
         if self._pool is not None:
@@ -96,6 +96,10 @@ class Transport(_Caller):
     Args:
         transport: An `httpx.BaseTransport` to send them with; by default connections of our own.
 
+    Attributes:
+        interruptible: Whether requests look at an event at no cost; over a caller's transport, one
+            with an event takes a thread.
+
     Raises:
         ValueError: For an environment, or a certificate, that cannot be used.
     """
@@ -103,13 +107,14 @@ class Transport(_Caller):
     def __init__(self, settings: Settings, transport: httpx.BaseTransport | None = None) -> None:
         super().__init__(settings, transport)
         self._transport = transport or SyncEngine(self._pool)
+        self.interruptible = transport is None
 
     def call(
         self,
         endpoint: Any,
         *args: Any,
         timeout: float,
-        abort_event: threading.Event | None = None,
+        abort_event: StopEvent | None = None,
         **kwargs: Any,
     ) -> Answer[Any]:
         """Make one request of a generated endpoint, of any method.
@@ -135,7 +140,7 @@ class Transport(_Caller):
         project_id: str,
         op_id: str,
         timeout: float,
-        abort_event: threading.Event | None = None,
+        abort_event: StopEvent | None = None,
     ) -> Answer[Operation]:
         """Retrieve an operation: see `call`. An answer for another one is a broken connection."""
         ids = (project_id, op_id)
@@ -161,10 +166,10 @@ def _exchanged(transport: httpx.BaseTransport, request: httpx.Request) -> Receiv
         received = Received(response, bytearray())
         try:
             for part in cast("Iterable[bytes]", response.stream):
-                request.extensions[LIMITS].left()
                 received.content.extend(part)
                 if len(received.content) > MAX_BODY:
                     break
+                request.extensions[LIMITS].left()
         except Exception as error:  # noqa: BLE001  (the status decides whether it matters)
             return received._replace(trouble=error)
         return received

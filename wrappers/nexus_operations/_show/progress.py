@@ -1,4 +1,4 @@
-"""Telling a caller how a wait goes, poll by poll, and showing it where asked to."""
+"""What a wait reports after each poll, and to whom: the caller's function, or a live board."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Generator
 
 from .._core import checks as arguments
 from .._core.updates import Listener
+from .notebook import below_cell, in_notebook
 
 
 def check_progress(progress: object) -> Listener | bool:
@@ -20,26 +21,29 @@ def check_progress(progress: object) -> Listener | bool:
 
 
 @contextlib.contextmanager
-def told(progress: Listener | bool, total: int | None) -> Generator[Listener | None]:
-    """Give what is to be called after each poll: the caller's function, a live board, or nothing.
+def listening(progress: Listener | bool, total: int | None) -> Generator[Listener | None]:
+    """Yield the callback to run after each poll: the caller's, a live board's, or `None`.
 
     Args:
-        progress: The caller's wish.
-        total: How many operations are waited for, where that is known.
+        progress: The caller's argument.
+        total: Number of distinct operations, if known in advance.
 
     Raises:
-        ModuleNotFoundError: If a board is asked for and Rich is not installed.
+        ModuleNotFoundError: If a board in a terminal is asked for and Rich is not installed.
     """
     if not isinstance(progress, bool):
         yield progress
     elif not progress:
         yield None
+    elif in_notebook():
+        with below_cell(total) as listener:
+            yield listener
     else:
         try:
-            from .board import live
+            from .terminal import on_stderr
         except ModuleNotFoundError as error:
             raise ModuleNotFoundError(
                 "progress=True needs Rich: install nexus-operations[progress]", name=error.name
             ) from error
-        with live(total) as notify:
-            yield notify
+        with on_stderr(total) as listener:
+            yield listener

@@ -2,12 +2,14 @@
 
     hooks.py      the connection type `nexus`, and clients made from a connection
     triggers.py   the wait itself, in a triggerer
-    operators.py  `NexusWaitOperator`, a task that waits
-    sensors.py    `NexusOperationSensor`, the same with a sensor's arguments
+    operators.py  `NexusWaitOperator`, and `NexusOperationOperator`, which starts what it waits for
+    decorators.py `@task.nexus`, the same of a function
+    sensors.py    `NexusOperationSensor`, the wait with a sensor's arguments
+    _waiting.py   what the operators and the sensor do alike
     _events.py    what a trigger tells its task, and what the task makes of it
 
-Needs the extra `airflow` (Airflow 3). This module is what Airflow loads at every start: it imports
-none of the others.
+Needs the extra `airflow` (Airflow 3.2 or newer). This module is what Airflow loads at every start:
+it imports none of the others.
 """
 
 from __future__ import annotations
@@ -47,6 +49,9 @@ def get_provider_info() -> dict[str, Any]:
         "triggers": _modules("triggers"),
         "operators": _modules("operators"),
         "sensors": _modules("sensors"),
+        "task-decorators": [
+            {"class-name": "nexus_operations.airflow.decorators.nexus_task", "name": "nexus"}
+        ],
         "connection-types": [
             {
                 "connection-type": "nexus",
@@ -69,6 +74,11 @@ def get_provider_info() -> dict[str, Any]:
                         "Requests per second",
                         "The most that each triggerer makes; empty for no bound.",
                         type=["number", "null"],
+                    ),
+                    "max_concurrency": _field(
+                        "Requests in flight",
+                        "The most that each triggerer has open; empty for the default.",
+                        type=["integer", "null"],
                     ),
                     "certificate": _field(
                         "Client certificate", "A PEM file on the workers and triggerers.", type=path

@@ -1,71 +1,41 @@
-"""The connection type `nexus`, and the clients that are made from a connection."""
+"""The hook of the connection type `nexus`: clients made from a connection."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field
+import re
+from collections.abc import AsyncGenerator, Iterator
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from airflow.sdk import BaseHook
+from asgiref.sync import sync_to_async
 
-from nexus_operations import AsyncClient, AsyncOperations, Client, NexusError, NotFoundError
-from nexus_operations import Operations as SyncOperations
+from nexus_operations import (
+    AsyncClient,
+    AsyncOperations,
+    Client,
+    NexusError,
+    NotFoundError,
+    Operations,
+)
+
+from ._connection import ConnectionSettings, blaming
+
+__all__ = ["ConnectionSettings", "NexusHook"]
 
 NO_OPERATION = "op_00000000-0000-0000-0000-000000000000"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a connection says. The secret shows in no `repr`."""
-
-    secret: str | None = field(repr=False)
-    endpoint: str | None
-    project_id: str | None
-    max_rate: float | None = None
-    certificate: str | None = None
-    private_key: str | None = None
-
-    @classmethod
-    def of(cls, connection: Any) -> Settings:
-        """Return what a connection says; an empty field is none."""
-        extra = connection.extra_dejson
-        rate = extra.get("max_rate")
-        return cls(
-            secret=connection.password or None,
-            endpoint=connection.host or None,
-            project_id=connection.login or None,
-            max_rate=None if rate in (None, "") else float(rate),
-            certificate=extra.get("certificate") or None,
-            private_key=extra.get("private_key") or None,
-        )
-
-    def arguments(self) -> dict[str, Any]:
-        """Return the arguments of `Client` and `AsyncClient`."""
-        return {
-            "secret_key": self.secret,
-            "endpoint": self.endpoint,
-            "mtls_certificate_file_path": self.certificate,
-            "mtls_private_key_file_path": self.private_key,
-            "max_rate": self.max_rate,
-        }
-
-    def project(self, wanted: str | None) -> str:
-        """Return the project that is wanted, or the connection's.
-
-        Raises:
-            ValueError: If there is neither.
-        """
-        project_id = wanted or self.project_id
-        if not project_id:
-            raise ValueError("project_id must be given, or be the connection's login, not None")
-        return project_id
+NO_PROJECT = "proj_00000000000000000000000000000000"
 
 
 class NexusHook(BaseHook):  # type: ignore[misc]
     """Makes clients from a connection.
+
+    A subclass may look connections up elsewhere: override `get_connection` or `settings`, and set
+    it as `hook_class` of a subclass of the operator or the sensor. Its look-up then counts in the
+    triggerer, too, where a look-up that is not `async` runs in a thread.
 
     Args:
         nexus_conn_id: The connection's id.
@@ -80,32 +50,71 @@ class NexusHook(BaseHook):  # type: ignore[misc]
         super().__init__()
         self.nexus_conn_id = nexus_conn_id
 
-    def settings(self) -> Settings:
-        """Look the connection up."""
-        return Settings.of(self.get_connection(self.nexus_conn_id))
+    def settings(self) -> ConnectionSettings:
+        """Look the connection up.
+
+        Raises:
+            ValueError: If the connection cannot be understood; the message names it.
+        """
+        connection = self.get_connection(self.nexus_conn_id)
+        with blaming(self.nexus_conn_id):
+            return ConnectionSettings.from_connection(connection)
+
+    async def async_settings(self) -> ConnectionSettings:
+        """Look the connection up from an event loop; see `settings`."""
+        if self._looks_up_elsewhere():
+            found: ConnectionSettings = await sync_to_async(self.settings)()
+            return found
+        connection = await self.aget_connection(self.nexus_conn_id)
+        with blaming(self.nexus_conn_id):
+            return ConnectionSettings.from_connection(connection)
+
+    def _looks_up_elsewhere(self) -> bool:
+        """Return whether a subclass looks connections up, and has no awaited way to do so."""
+        cls = type(self)
+        if cls.settings is not NexusHook.settings:
+            return True
+        blocking = cls.get_connection.__func__ is not BaseHook.get_connection.__func__
+        awaited = cls.aget_connection.__func__ is not BaseHook.aget_connection.__func__
+        return blocking and not awaited
 
     def get_conn(self) -> Client:
         """Return a client of the connection."""
-        return Client(**self.settings().arguments())
+        settings = self.settings()
+        with blaming(self.nexus_conn_id):
+            return Client(**settings.arguments())
 
     @contextlib.contextmanager
-    def operations(self, project_id: str | None = None) -> Any:
+    def operations(self, project_id: str | None = None) -> Iterator[Operations]:
         """Give the operations of a project (by default the connection's), and close the client."""
         settings = self.settings()
-        with Client(**settings.arguments()) as client:
-            operations: SyncOperations = client.get_project(settings.project(project_id)).operations
-            yield operations
+        with blaming(self.nexus_conn_id):
+            client = Client(**settings.arguments())
+        with client:
+            with blaming(self.nexus_conn_id):
+                project = client.get_project(settings.project(project_id))
+            yield project.operations
 
     def test_connection(self) -> tuple[bool, str]:
-        """Ask for an operation that does not exist: who is known is told so."""
+        """Ask for an operation that does not exist: a Nexus that knows the secret key says so."""
         try:
-            with self.operations() as operations:
+            settings = self.settings()
+            with self.operations(settings.project_id or NO_PROJECT) as operations:
                 operations.get(NO_OPERATION)
-        except NotFoundError:
-            return True, "The service knows the secret key"
-        except (NexusError, ValueError) as error:
+        except NotFoundError as error:
+            missing = "operation" if settings.project_id else "operation|project"
+            if _says_missing(error.detail, missing):
+                return True, "The service knows the secret key"
+            return False, f"What answered does not answer as the Nexus API does: {error}"
+        except (NexusError, ValueError, OSError) as error:
             return False, str(error)
         return True, "The service answered"
+
+
+def _says_missing(detail: Any, things: str) -> bool:
+    """Return whether a 404's body is the service's own: `{"message": "Operation not found"}`."""
+    message = detail.get("message") if isinstance(detail, dict) else None
+    return isinstance(message, str) and bool(re.search(rf"(?i)\b({things})s?\b", message))
 
 
 @dataclass
@@ -116,27 +125,28 @@ class _Shared:
     users: int = 0
 
 
-_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Settings, _Shared]]
+_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[ConnectionSettings, _Shared]]
 _clients = WeakKeyDictionary()
 
 
 @contextlib.asynccontextmanager
 async def shared_operations(
-    conn_id: str, project_id: str | None
+    conn_id: str, settings: ConnectionSettings, project_id: str | None
 ) -> AsyncGenerator[AsyncOperations, None]:
     """Give the operations of a project over the one client that a triggerer has for a connection.
 
-    All triggers of a connection share its connections and its bound on requests. A connection that
+    All triggers of a connection share its connections and its bounds on requests. A connection that
     was changed gets a client of its own; a client is closed when its last trigger has gone.
     """
-    settings = Settings.of(await BaseHook.aget_connection(conn_id))
     clients = _clients.setdefault(asyncio.get_running_loop(), {})
-    if settings not in clients:
-        clients[settings] = _Shared(AsyncClient(**settings.arguments()))
+    with blaming(conn_id):
+        project_id = settings.project(project_id)
+        if settings not in clients:
+            clients[settings] = _Shared(AsyncClient(**settings.arguments()))
     shared = clients[settings]
     shared.users += 1
     try:
-        yield shared.client.get_project(settings.project(project_id)).operations
+        yield shared.client.get_project(project_id).operations
     finally:
         shared.users -= 1
         if not shared.users:

@@ -1,4 +1,4 @@
-"""The command `nexus-operations`; it sees only the library's public names and its board."""
+"""The command `nexus-operations`. It uses the library's public names, its board and its escapes."""
 
 from __future__ import annotations
 
@@ -6,15 +6,22 @@ import sys
 
 __all__ = ["main"]
 
+INSTALL = (
+    "nexus-operations: the command needs the extra `cli`: pip install 'nexus-operations[cli]'\n"
+)
+
 
 def main() -> None:
-    """Run the command; say what to install where its extra is missing."""
+    """Run the command and exit with its code; say what to install if its extra is missing."""
     try:
-        from ._app import app
+        from ._main import run
+
+        code = run(sys.argv[1:])
     except ModuleNotFoundError as error:
         if error.name not in ("typer", "rich"):
             raise
-        sys.stderr.write("nexus-operations: the command needs the extra `cli`:\n")
-        sys.stderr.write("  pip install 'nexus-operations[cli]'\n")
-        raise SystemExit(2) from None
-    app()
+        sys.stderr.write(INSTALL)
+        code = 2
+    except KeyboardInterrupt:  # while modules are loaded
+        code = 130
+    raise SystemExit(code)

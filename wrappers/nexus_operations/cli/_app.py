@@ -2,35 +2,45 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from nexus_operations import __version__
+from nexus_operations import Adaptive, __version__
 
+from ._contract import register as register_contract
 from ._options import (
     CertificateOption,
     ConcurrencyOption,
     EndpointOption,
+    HeartbeatOption,
     JsonOption,
     MaxOutageOption,
     MaxWaitOption,
     OpIds,
+    PaceOption,
+    PollsOption,
     PrivateKeyOption,
     ProjectOption,
     RateOption,
-    RetrievalsOption,
     SecretFileOption,
     Where,
-    read_ids,
+    is_given,
 )
-from ._report import Lines
-from ._run import reporter_for, wait
+from ._report import Snapshots
+from ._run import show_wait, wait
 
 CODES_HELP = """
 
 Exit codes: 0 all finished, 1 one errored or was cancelled, 2 usage, 3 one is still running,
-4 trouble with the service or the network, 130 interrupted.
+4 trouble with the service or the network, 70 a defect of this command, 74 output that cannot be
+written, 130 interrupted, 143 terminated.
+"""
+GET_CODES_HELP = """
+
+Exit codes: 0 all were retrieved, 1 one errored or was cancelled, 2 usage, 4 trouble with the
+service or the network, 70 a defect of this command, 74 output that cannot be written,
+130 interrupted, 143 terminated.
 """
 GET_EXAMPLES = """
 Examples:
@@ -46,9 +56,9 @@ Examples:
 
   nexus-operations wait op_508fc5d1-e908-486d-9e7b-1dca99b80024
 
-  nexus-operations wait --max-wait 2h OP1 OP2 && ./next-step
+  nexus-operations wait --max-wait 1h30m OP1 OP2 && ./next-step
 
-  ./start-imports | nexus-operations wait --max-rate 10 -
+  ./start-exports | nexus-operations wait --max-rate 10 -
 """
 WATCH_EXAMPLES = """
 Examples:
@@ -68,6 +78,7 @@ Examples:
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
+    pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Wait for long-running operations of Datature Nexus."
     " The secret key comes from NEXUS_SECRET, a file or a prompt, never from an argument.",
@@ -85,11 +96,18 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show where a defect of the command itself happened.")
+    ] = False,
 ) -> None:
     pass
 
 
-@app.command(epilog=GET_EXAMPLES, short_help="Show operations as they are now.")
+@app.command(
+    epilog=GET_EXAMPLES,
+    short_help="Show operations as they are now.",
+    help="Show operations as they are now, with one request each." + GET_CODES_HELP,
+)
 def get(
     context: typer.Context,
     op_ids: OpIds = None,
@@ -100,9 +118,15 @@ def get(
     private_key: PrivateKeyOption = None,
     json: JsonOption = False,
 ) -> None:
-    where = Where(project, endpoint, secret_file, certificate, private_key)
-    reporter = Lines(every_change=False, json=json, instants=False)
-    wait(context, where, read_ids(op_ids), reporter, {}, {"timeout": 1, "max_outage": 0})
+    """Show operations as they are now."""
+    file_first = is_given(context, "secret_file")
+    where = Where(project, endpoint, secret_file, certificate, private_key, file_first)
+    bounds = {"timeout": 1, "max_outage": 0}
+
+    def show(_: int | None) -> Snapshots:
+        return Snapshots(json=json)
+
+    wait(context, where, op_ids, show, {}, bounds, running_is_fine=True)
 
 
 def _waiting(name: str, epilog: str, *, every_change: bool, short_help: str, help: str) -> None:  # noqa: A002
@@ -119,30 +143,32 @@ def _waiting(name: str, epilog: str, *, every_change: bool, short_help: str, hel
         private_key: PrivateKeyOption = None,
         max_wait: MaxWaitOption = "10h",
         max_outage: MaxOutageOption = "30m",
-        max_retrievals: RetrievalsOption = None,
+        max_polls: PollsOption = None,
+        pace: PaceOption = 1.0,
         max_rate: RateOption = None,
         max_concurrency: ConcurrencyOption = None,
+        heartbeat: HeartbeatOption = "60s",
         json: JsonOption = False,
     ) -> None:
-        where = Where(project, endpoint, secret_file, certificate, private_key)
-        ids = read_ids(op_ids)
-        reporter = reporter_for(len(ids), every_change=every_change, json=json)
+        file_first = is_given(context, "secret_file")
+        where = Where(project, endpoint, secret_file, certificate, private_key, file_first)
         client = {"max_rate": max_rate, "max_concurrency": max_concurrency}
-        bounds = {"timeout": max_retrievals, "max_wait": max_wait, "max_outage": max_outage}
-        wait(context, where, ids, reporter, client, bounds)
+        bounds: dict[str, Any] = {"max_wait": max_wait, "max_outage": max_outage}
+        try:
+            bounds |= {"timeout": max_polls, "schedule": Adaptive(pace=pace)}
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
+        show = show_wait(every_change=every_change, json=json, heartbeat=heartbeat)
+        wait(context, where, op_ids, show, client, bounds)
 
 
-get.__doc__ = None
-app.registered_commands[-1].help = (
-    "Show operations as they are now, with one request each." + CODES_HELP
-)
 _waiting(
     "wait",
     WAIT_EXAMPLES,
     every_change=False,
     short_help="Wait until operations have ended.",
     help="Wait until operations have ended. A terminal shows a live board; elsewhere a line is"
-    " printed whenever an operation's status changes.",
+    " printed whenever an operation's status changes, and at least once a minute.",
 )
 _waiting(
     "watch",
@@ -150,7 +176,7 @@ _waiting(
     every_change=True,
     short_help="Wait, and show every change.",
     help="Wait until operations have ended. A terminal shows a live board; elsewhere a line is"
-    " printed for every change, that of a count included.",
+    " printed for every change, also of a count, and at least once a minute.",
 )
 
 
@@ -161,6 +187,13 @@ def simulate(
         float, typer.Option(min=0.001, help="Seconds of an operation's life in one second.")
     ] = 1.0,
     samples: Annotated[bool, typer.Option(help="Start a few operations to look at.")] = True,
+    secret: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KEY",
+            help="The secret key to ask for, a made-up one; without it, any is taken.",
+        ),
+    ] = None,
 ) -> None:
     """Serve a simulated Nexus on this machine, with a live page of its operations.
 
@@ -168,4 +201,7 @@ def simulate(
     """
     from ._simulate import serve
 
-    serve(port, speed, samples)
+    serve(port, speed, samples, secret)
+
+
+register_contract(app)

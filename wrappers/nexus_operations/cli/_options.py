@@ -1,7 +1,8 @@
-"""The options that the commands share, and what becomes of them: ids, a client, durations."""
+"""The options that the commands share, and what becomes of them: a client and durations."""
 
 from __future__ import annotations
 
+import getpass
 import os
 import re
 import sys
@@ -13,25 +14,43 @@ import typer
 
 from nexus_operations import Client
 
+from ._ids import text_of
+from ._output import secrets
+
 SECRET_VARIABLE = "NEXUS_SECRET"  # noqa: S105  (a name, not a secret)
 UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+PART = r"(\d+(?:\.\d+)?)\s*([smhd]?)"
 WHO = "Who and where"
 BOUNDS = "Bounds"
 
 
 def duration(text: str) -> float | None:
-    """Return the seconds of `90`, `90s`, `15m`, `10h`, `2d`; `none` is no bound."""
-    if text.strip().lower() == "none":
+    """Return the seconds of `90`, `90s`, `15m`, `1h30m`, `2d`; `None` for `none`."""
+    word = text.strip().lower()
+    if word == "none":
         return None
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", text.strip().lower())
-    if match is None:
-        raise typer.BadParameter(f"{text!r} is no duration such as 90, 90s, 15m, 10h, 2d or none")
-    return float(match[1]) * UNITS[match[2]]
+    parts = re.findall(PART, word)
+    units = [unit for _, unit in parts]
+    falling = sorted(set(units), key=lambda unit: -UNITS[unit]) == units
+    whole = re.fullmatch(rf"(?:{PART}\s*)+", word) and (len(units) == 1 or "" not in units)
+    if not (whole and falling):
+        raise typer.BadParameter(f"{text!r} is no duration such as 90, 90s, 15m, 1h30m, 2d or none")
+    return sum(float(number) * UNITS[unit] for number, unit in parts)
+
+
+def interval(text: str) -> float | None:
+    """Return a duration of more than 0 seconds; `None` for `none`."""
+    seconds = duration(text)
+    if seconds == 0:
+        raise typer.BadParameter("must be more than 0, or none")
+    return seconds
 
 
 OpIds = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[OP]...", help="Ids of operations. None, or `-`: from standard input."),
+    typer.Argument(
+        metavar="OP...", help="Ids of operations; `-` reads them from standard input as they come."
+    ),
 ]
 ProjectOption = Annotated[
     str | None,
@@ -53,8 +72,8 @@ SecretFileOption = Annotated[
     typer.Option(
         "--secret-file",
         envvar="NEXUS_SECRET_FILE",
-        help=f"A file that holds the secret key, where {SECRET_VARIABLE} does not."
-        " Without either, a terminal is asked.",
+        help=f"A file that holds the secret key; goes before {SECRET_VARIABLE} if given here."
+        " Without either, a terminal asks for it.",
         rich_help_panel=WHO,
     ),
 ]
@@ -67,6 +86,15 @@ PrivateKeyOption = Annotated[
     typer.Option("--private-key", help="Its private key (PEM).", rich_help_panel=WHO),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+HeartbeatOption = Annotated[
+    Any,
+    typer.Option(
+        "--heartbeat",
+        parser=interval,
+        metavar="DURATION",
+        help="Without a live board, the longest time without a line; none for no limit.",
+    ),
+]
 MaxWaitOption = Annotated[
     Any,
     typer.Option(
@@ -87,12 +115,17 @@ MaxOutageOption = Annotated[
         rich_help_panel=BOUNDS,
     ),
 ]
-RetrievalsOption = Annotated[
+PollsOption = Annotated[
     int | None,
     typer.Option(
-        "--max-retrievals",
-        min=1,
-        help="The most retrievals for each operation.",
+        "--max-polls", min=1, help="The most polls for each operation.", rich_help_panel=BOUNDS
+    ),
+]
+PaceOption = Annotated[
+    float,
+    typer.Option(
+        "--pace",
+        help="Multiplies every delay between polls: 0.5 polls about twice as often.",
         rich_help_panel=BOUNDS,
     ),
 ]
@@ -108,19 +141,30 @@ ConcurrencyOption = Annotated[
 ]
 
 
+def is_given(context: typer.Context, name: str) -> bool:
+    """Return whether an option was given, rather than taken from a variable or a default."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
 @dataclass(frozen=True)
 class Where:
-    """Who one is and where the service is, as the options and the environment say."""
+    """Who one is and where the service is, as the options and the environment say.
+
+    Attributes:
+        file_first: Whether the secret's file was given as an option, which goes before a variable.
+    """
 
     project: str | None
     endpoint: str | None
     secret_file: Path | None
     certificate: Path | None
     private_key: Path | None
+    file_first: bool = False
 
     def connect(self, **options: Any) -> Client:
         """Return a client."""
-        secret = self._secret()
+        secret = self.secret()
         return Client(secret, self.certificate, self.private_key, self.endpoint, **options)
 
     def project_id(self) -> str:
@@ -129,32 +173,39 @@ class Where:
             raise typer.BadParameter("no project: give --project or set NEXUS_PROJECT")
         return self.project
 
-    def _secret(self) -> str | None:
-        """Return the secret from the environment, the file or the terminal; never an argument."""
+    def secret(self) -> str | None:
+        """Return the secret from the file, the environment or the terminal; never an argument."""
+        secret = self._find_secret()
+        if secret:
+            secrets.add(secret)
+        return secret
+
+    def _find_secret(self) -> str | None:
+        if self.secret_file is not None and self.file_first:
+            return _secret_in(self.secret_file)
         if secret := os.environ.get(SECRET_VARIABLE):
             return secret
         if self.secret_file is not None:
-            try:
-                return self.secret_file.read_text().strip()
-            except (OSError, UnicodeDecodeError) as error:
-                raise typer.BadParameter(f"the secret's file cannot be read: {error}") from None
+            return _secret_in(self.secret_file)
         if self.certificate is not None:
             return None
-        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        if sys.stdin is None or not sys.stdin.isatty() or not sys.stderr.isatty():
             raise typer.BadParameter(f"no secret key: set {SECRET_VARIABLE} or give --secret-file")
-        return str(typer.prompt("Secret key", hide_input=True, err=True))
+        return _asked_for()
 
 
-def read_ids(given: list[str] | None) -> list[str]:
-    """Return the ids given, those on standard input in the place of `-`; each once."""
-    ids: list[str] = []
-    for word in given or ["-"]:
-        if word != "-":
-            ids.append(word)
-        elif sys.stdin.isatty():
-            raise typer.BadParameter("no ids: give them as arguments or on standard input")
-        else:
-            ids += sys.stdin.read().split()
-    if not ids:
-        raise typer.BadParameter("no ids: standard input was empty")
-    return list(dict.fromkeys(ids))
+def _secret_in(file: Path) -> str:
+    """Return the secret that a file holds."""
+    try:
+        return text_of(file.read_bytes()).strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise typer.BadParameter(f"the secret's file {file} cannot be read: {why}") from None
+
+
+def _asked_for() -> str:
+    """Return the secret that is typed at a prompt, which does not show it."""
+    try:
+        return getpass.getpass("Secret key: ")
+    except EOFError:
+        raise typer.BadParameter("no secret key was typed") from None

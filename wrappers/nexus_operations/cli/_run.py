@@ -2,100 +2,100 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import shlex
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import typer
-from typer.core import TyperOption
 
-from nexus_operations import Outcome
+from nexus_operations import Interruption, Outcome, Update
 
+from ._codes import FINISHED, RUNNING, exit_code
+from ._ids import Ids
 from ._options import Where
-from ._report import End, Lines, LiveBoard, Reporter, end_of
-
-FINISHED, UNSUCCESSFUL, USAGE, RUNNING, TROUBLE, INTERRUPTED = 0, 1, 2, 3, 4, 130
-CODES: dict[End, int] = {
-    "finished": FINISHED,
-    "running": RUNNING,
-    "errored": UNSUCCESSFUL,
-    "cancelled": UNSUCCESSFUL,
-    "failed": TROUBLE,
-}
-GRAVEST_FIRST = (TROUBLE, UNSUCCESSFUL, RUNNING, FINISHED)
-IDS_ON_A_LINE = 20
-"""More ids than this are not repeated as arguments, but one a line, for standard input."""
-
-
-def exit_code(outcomes: list[Outcome]) -> int:
-    """Return the code of the gravest outcome."""
-    codes = {CODES[end_of(outcome)] for outcome in outcomes}
-    return next(code for code in GRAVEST_FIRST if code in codes or code == FINISHED)
-
-
-def wants_board() -> bool:
-    """Return whether a person is looking at standard output."""
-    return sys.stdout.isatty() and not os.environ.get("CI") and os.environ.get("TERM") != "dumb"
+from ._output import complain
+from ._report import Lines, LiveBoard, Reporter
+from ._resume import tell_how_to_resume
 
 
 def wait(
     context: typer.Context,
     where: Where,
-    op_ids: list[str],
-    reporter: Reporter,
+    words: list[str] | None,
+    reporter_for: Callable[[int | None], Reporter],
     client_options: dict[str, Any],
     bounds: dict[str, Any],
+    *,
+    running_is_fine: bool = False,
 ) -> None:
-    """Wait for operations, report, and exit with the code for what they ended in."""
+    """Wait for operations, report, and exit with the code for what they ended in.
+
+    Args:
+        reporter_for: Returns what shows a wait for a number of operations, if that is known.
+        running_is_fine: Whether an operation that still runs is no reason for a code of its own.
+    """
     project_id = where.project_id()
+    ids = Ids(words)
+    reporter = reporter_for(None if ids.known is None else len(ids.known))
+    ids.on_complete = reporter.set_total
+    polled = False
+
+    def listener(update: Update) -> None:
+        nonlocal polled
+        polled = True
+        reporter.update(update)
+
     try:
         client = where.connect(**client_options)
         operations = client.get_project(project_id).operations
         iteration = operations.as_completed(
-            op_ids, raise_exception_if=None, progress=reporter.update, **bounds
+            ids.known or ids,
+            raise_exception_if=None,
+            progress=listener,
+            **bounds,
         )
     except (ValueError, TypeError) as error:
         raise typer.BadParameter(str(error)) from None
     outcomes: dict[str, Outcome] = {}
     try:
-        with client, reporter:
+        with client, reporter, contextlib.closing(cast("Any", iteration)):
             for outcome in iteration:
                 outcomes[outcome.op_id] = outcome
                 reporter.outcome(outcome)
-    except (KeyboardInterrupt, BrokenPipeError) as interruption:
-        if isinstance(interruption, BrokenPipeError):
-            # Nobody reads on (`| head`): what Python would still flush goes nowhere.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        pending = [op_id for op_id in op_ids if op_id not in outcomes]
-        tell_how_to_go_on(context, pending)
-        raise typer.Exit(INTERRUPTED) from None
-    raise typer.Exit(exit_code(list(outcomes.values())))
+    except BaseException as error:
+        if isinstance(error, (ValueError, TypeError)) and not polled:
+            # About the environment: a proxy, a certificate.
+            raise typer.BadParameter(str(error)) from None
+        if not isinstance(error, typer.BadParameter):
+            interruption = Interruption.from_error(error)
+            pending = ids.pending(outcomes) if interruption is None else interruption.pending
+            complete = ids.known is not None or ids.complete
+            tell_how_to_resume(context.command, pending, more_to_come=not complete)
+        if reporter.failure is not None:
+            raise reporter.failure from None
+        raise
+    if not outcomes:
+        complain("no ids on standard input: nothing to wait for")
+    code = exit_code(outcomes.values())
+    raise typer.Exit(FINISHED if code == RUNNING and running_is_fine else code)
 
 
-def reporter_for(total: int, *, every_change: bool, json: bool) -> Reporter:
-    """Return what shows a wait here."""
+def wants_board() -> bool:
+    """Return whether a person is looking at standard output."""
+    return (
+        sys.stdout is not None
+        and sys.stdout.isatty()
+        and not os.environ.get("CI")
+        and os.environ.get("TERM") != "dumb"
+    )
+
+
+def show_wait(
+    *, every_change: bool, json: bool, heartbeat: float | None
+) -> Callable[[int | None], Reporter]:
+    """Return what makes the reporter of a wait."""
     if not json and wants_board():
-        return LiveBoard(total)
-    return Lines(every_change=every_change, json=json, instants=True)
-
-
-def tell_how_to_go_on(context: typer.Context, pending: list[str]) -> None:
-    """Print the ids still waited for, and the command that takes the wait up again."""
-    words = ["nexus-operations", context.info_name or "wait"]
-    for parameter in context.command.params:
-        if not isinstance(parameter, TyperOption) or parameter.name is None:
-            continue
-        source = context.get_parameter_source(parameter.name)
-        if source is None or source.name != "COMMANDLINE":
-            continue
-        value = context.params[parameter.name]
-        words += [parameter.opts[0]] if parameter.is_flag else [parameter.opts[0], str(value)]
-    many = len(pending) > IDS_ON_A_LINE
-    words += ["-"] if many else pending
-    tell = sys.stderr.write
-    tell(f"\nInterrupted. Still running: {len(pending)}\n")
-    for op_id in pending:
-        tell(f"  {op_id}\n")
-    tell("To take the wait up again" + (", with these ids on standard input:\n" if many else ":\n"))
-    tell(f"  {shlex.join(words)}\n")
+        return LiveBoard
+    return lambda _: Lines(every_change=every_change, json=json, heartbeat=heartbeat)

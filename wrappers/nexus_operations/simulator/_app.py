@@ -5,10 +5,12 @@ GET    /_simulator/operations   every operation as it is now
 POST   /_simulator/ends         {"op_id", "outcome", "message"} ends an operation now
 POST   /_simulator/troubles     [{…}] for the next answers of any operation
 PUT    /_simulator/latency      {"seconds"} that each retrieval is left unanswered
-GET    /_simulator/state        {"operations", "requests", "latency"}
+GET    /_simulator/state        {"operations" (the last 200), "counts", "requests", "latency"}
 DELETE /_simulator              forget everything
 GET    /                        the live page; its files are in static/
 GET    /_simulator/contract     the contract, rendered
+
+Requests that name another host than this machine, or come from another page, are refused.
 """
 
 from __future__ import annotations
@@ -17,13 +19,16 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from importlib.resources import files
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route, Router
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from .._core.statuses import STATUSES
 from ._script import Ending, Life, Seconds, Trouble
 from ._service import DEFAULT_PROJECT, Reply, Service
 
@@ -38,6 +43,18 @@ PAGES = {
     "/_simulator/contract": ("contract.html", "text/html"),
 }
 """The files of the live page, and of the rendered contract."""
+
+OWN_NAMES = {"127.0.0.1", "localhost", "::1"}
+"""What the simulator is called in the header `Host`, whatever the port."""
+
+SHOWN = 200
+"""Operations on the live page, at most."""
+
+PAGE_HEADERS = {
+    # Nothing that the page shows can load or run what is not the simulator's own.
+    "Content-Security-Policy": "default-src 'self'; img-src data:",
+    "Cache-Control": "no-store",
+}
 
 Abort = Callable[[Scope, bytes], None]
 """Writes bytes to the connection of a scope as they are, and resets it."""
@@ -121,8 +138,24 @@ async def _drip(body: bytes, seconds: float) -> AsyncIterator[bytes]:
         await asyncio.sleep(seconds / PIECES)
 
 
-def build_app(service: Service, abort: Abort) -> Router:
+def is_own(headers: Headers) -> bool:
+    """Return whether a request is addressed to the simulator, and from none but its own page."""
+    host, origin = headers.get("host", ""), headers.get("origin")
+    try:
+        name = urlsplit(f"//{host}").hostname
+    except ValueError:
+        return False
+    return name in OWN_NAMES and (origin is None or origin.partition("://")[2] == host)
+
+
+def build_app(service: Service, abort: Abort) -> ASGIApp:
     """Return the application over a service."""
+
+    async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
+        refused = scope["type"] == "http" and not is_own(Headers(scope=scope))
+        await (foreign if refused else router)(scope, receive, send)
+
+    foreign = JSONResponse({"message": "The simulator answers only its own host and page."}, 403)
 
     async def retrieve(scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -136,7 +169,12 @@ def build_app(service: Service, abort: Abort) -> Router:
         new, problem = await _decoded(request, NewOperation)
         if problem is not None:
             return problem
-        op_id = service.start(new.life, kind=new.kind, project_id=new.project_id, op_id=new.op_id)
+        try:
+            op_id = service.start(
+                new.life, kind=new.kind, project_id=new.project_id, op_id=new.op_id
+            )
+        except ValueError as error:
+            return JSONResponse({"message": str(error)}, 400)
         service.trouble(*new.troubles, op_id=op_id)
         return JSONResponse({"id": op_id}, 201)
 
@@ -170,7 +208,8 @@ def build_app(service: Service, abort: Abort) -> Router:
     async def state(_: Request) -> Response:
         return JSONResponse(
             {
-                "operations": service.operations(),
+                "operations": service.operations(last=SHOWN),
+                "counts": service.counts(),
                 "requests": service.request_count,
                 "latency": service.latency,
             }
@@ -181,7 +220,7 @@ def build_app(service: Service, abort: Abort) -> Router:
         return Response(status_code=204)
 
     # The API is the router's default: a route's pattern would not match every path there is.
-    return Router(
+    router = Router(
         routes=[
             Route("/_simulator/operations", start, methods=["POST"]),
             Route("/_simulator/operations", listing, methods=["GET"]),
@@ -190,11 +229,19 @@ def build_app(service: Service, abort: Abort) -> Router:
             Route("/_simulator/latency", slow_down, methods=["PUT"]),
             Route("/_simulator/state", state, methods=["GET"]),
             Route("/_simulator", forget, methods=["DELETE"]),
+            Route("/_simulator/statuses.css", statuses, methods=["GET"]),
             *(Route(path, _page(*page), methods=["GET"]) for path, page in PAGES.items()),
         ],
         redirect_slashes=False,
         default=retrieve,
     )
+    return guarded
+
+
+async def statuses(_: Request) -> Response:
+    """Serve the colours of the statuses, from their table."""
+    rules = (f".{name} {{ background: {row.background}; }}" for name, row in STATUSES.items())
+    return Response("\n".join(rules), media_type="text/css", headers=PAGE_HEADERS)
 
 
 def _page(name: str, media_type: str) -> Callable[[Request], Awaitable[Response]]:
@@ -202,12 +249,7 @@ def _page(name: str, media_type: str) -> Callable[[Request], Awaitable[Response]
 
     async def serve(_: Request) -> Response:
         content = (files("nexus_operations.simulator") / "static" / name).read_bytes()
-        # Nothing that the page shows can load or run what is not the simulator's own.
-        headers = {
-            "Content-Security-Policy": "default-src 'self'; img-src data:",
-            "Cache-Control": "no-store",
-        }
-        return Response(content, media_type=media_type, headers=headers)
+        return Response(content, media_type=media_type, headers=PAGE_HEADERS)
 
     return serve
 

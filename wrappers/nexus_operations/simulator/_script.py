@@ -1,12 +1,13 @@
-"""The scripts that the simulator plays: how an operation lives, and what goes wrong on the way.
+"""The scripts that the simulator plays: how an operation lives, and what goes wrong.
 
 Both are `msgspec.Struct`s, so that the control API reads them from JSON with the same checks.
 """
 
 from __future__ import annotations
 
+import functools
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -23,7 +24,28 @@ PARALLEL = 4
 """Units that a simulated operation works on at a time."""
 
 
-class Life(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Checked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A struct whose constructor checks its fields as decoding does."""
+
+    def __post_init__(self) -> None:
+        for name, kind in _types_of(type(self)):
+            value: Any = getattr(self, name)
+            label = f"{type(self).__name__}({name}={value!r})"
+            try:
+                msgspec.convert(value, kind)
+            except msgspec.ValidationError as error:
+                raise ValueError(f"{label}: {error}") from None
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(f"{label}: must be finite")
+
+
+@functools.cache
+def _types_of(struct: type[Checked]) -> list[tuple[str, Any]]:
+    """Return the names and types of a struct's fields."""
+    return [(field.name, field.type) for field in msgspec.structs.fields(struct)]
+
+
+class Life(Checked, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How an operation lives.
 
     Attributes:
@@ -35,7 +57,11 @@ class Life(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             with a standstill of a third of the run (`stall`), or in ten jumps (`burst`).
         outcome: The status it ends in; `Running` never ends (a stuck operation).
         message: The message of the last status; one that fits the outcome by default.
-        age: Seconds that the operation is old already when it is started.
+        payload: What the service adds to `status` once the operation has ended, if anything.
+        age: Seconds that have passed since its creation when it is started.
+
+    Raises:
+        ValueError: If a field is out of its range, or of another type.
     """
 
     duration: Seconds = 3.0
@@ -45,6 +71,7 @@ class Life(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     shape: Shape = "linear"
     outcome: Outcome = "Finished"
     message: str | None = None
+    payload: str | None = None
     age: Seconds = 0.0
 
     def has_ended(self, age: float) -> bool:
@@ -99,7 +126,7 @@ def progress(shape: Shape, x: float) -> float:
     return x
 
 
-class Trouble(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Trouble(Checked, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Something that goes wrong with one or more answers.
 
     Attributes:
@@ -115,6 +142,9 @@ class Trouble(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             `drip` sends the answer over `seconds`, piece by piece;
             `oversized` sends a body of `size` bytes; `bomb` sends that many, gzip-compressed.
         times: How many answers it spoils.
+
+    Raises:
+        ValueError: If a field is out of its range, or of another type.
     """
 
     kind: Literal[

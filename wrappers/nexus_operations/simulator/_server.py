@@ -15,7 +15,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ._app import build_app
 from ._script import Ending, Life, Trouble
-from ._service import DEFAULT_PROJECT, Service
+from ._service import DEFAULT_PROJECT, Service, check_type
 
 HOST = "127.0.0.1"
 PATIENCE = 10.0
@@ -37,6 +37,7 @@ class Simulator:
         service: The service behind it: start operations and trouble there or here.
 
     Raises:
+        TypeError, ValueError: If an argument is of another type or out of its range.
         OSError: On entry, if the port is taken.
     """
 
@@ -49,6 +50,9 @@ class Simulator:
         port: int = 0,
         ssl: dict[str, Any] | None = None,
     ) -> None:
+        check_type("port", port, int)
+        if not 0 <= port <= 65535:
+            raise ValueError(f"port must be 0 to 65535, not {port!r}")
         self.service = Service(secret=secret, ask_for_secret=ask_for_secret, speed=speed)
         self._port = port
         self._ssl = ssl or {}

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import threading
 import time
 import uuid
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from types import UnionType
 from typing import Any
 from urllib.parse import unquote
 
@@ -67,6 +69,9 @@ class Service:
         monotonic: Where the lives' time comes from.
         wall: Where dates come from.
 
+    Raises:
+        TypeError, ValueError: If an argument is of another type or out of its range.
+
     Attributes:
         latency: Seconds that the server leaves a retrieval unanswered (not in virtual time).
         requests: The last retrievals made.
@@ -82,6 +87,10 @@ class Service:
         monotonic: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
+        check_type("speed", speed, int | float)
+        if not (math.isfinite(speed) and speed > 0):
+            raise ValueError(f"speed must be more than 0 and finite, not {speed!r}")
+        _check_text("secret", secret)
         self._secret = secret
         self._ask_for_secret = ask_for_secret
         self._speed = speed
@@ -89,6 +98,7 @@ class Service:
         self._wall = wall
         self._lock = threading.Lock()
         self._records: dict[tuple[str, str], _Record] = {}
+        self._by_id: dict[str, _Record] = {}
         self._troubles: deque[Trouble] = deque()
         self.latency = 0.0
         self.requests: deque[Request] = deque(maxlen=REMEMBERED_REQUESTS)
@@ -102,14 +112,27 @@ class Service:
         project_id: str = DEFAULT_PROJECT,
         op_id: str | None = None,
     ) -> str:
-        """Start an operation and return its id."""
+        """Start an operation and return its id.
+
+        Args:
+            life: How it lives; three seconds by default.
+            kind: What it does.
+            project_id: The project that it belongs to.
+            op_id: Its id; a new one by default.
+
+        Raises:
+            TypeError, ValueError: If one of them is of another type, or empty.
+        """
         life = Life() if life is None else life
+        check_type("life", life, Life)
+        for name, text in (("kind", kind), ("project_id", project_id), ("op_id", op_id)):
+            _check_text(name, text)
         op_id = f"op_{uuid.uuid4()}" if op_id is None else op_id
         created = int((self._wall() - life.age) * 1000)
         started = self._monotonic() - life.age / self._speed
         record = _Record(op_id, project_id, kind, life, started, created, created)
         with self._lock:
-            self._records[project_id, op_id] = record
+            self._records[project_id, op_id] = self._by_id[op_id] = record
         return op_id
 
     def end(self, op_id: str, outcome: Ending = "Finished", message: str | None = None) -> None:
@@ -131,7 +154,10 @@ class Service:
 
         Raises:
             KeyError: If there is no such operation.
+            TypeError: If one of them is no `Trouble`.
         """
+        for trouble in troubles:
+            check_type("troubles", trouble, Trouble)
         with self._lock:
             queue = self._troubles if op_id is None else self._record(op_id).troubles
             for trouble in troubles:
@@ -141,21 +167,32 @@ class Service:
         """Forget operations, troubles and requests."""
         with self._lock:
             self._records.clear()
+            self._by_id.clear()
             self._troubles.clear()
             self.requests.clear()
             self.request_count = 0
             self.latency = 0.0
 
-    def operations(self) -> list[dict[str, Any]]:
-        """Return all operations as they are now."""
+    def operations(self, last: int | None = None) -> list[dict[str, Any]]:
+        """Return operations as they are now: all, or the `last` ones started."""
         with self._lock:
-            return [self._body(record) for record in self._records.values()]
+            records = list(self._records.values())
+            if last is not None:
+                records = records[max(len(records) - last, 0) :]
+            return [self._body(record) for record in records]
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of operations in each status."""
+        with self._lock:
+            return dict(Counter(self._status(record) for record in self._records.values()))
 
     def _record(self, op_id: str) -> _Record:
-        for record in self._records.values():
-            if record.id == op_id:
-                return record
-        raise KeyError(op_id)
+        return self._by_id[op_id]
+
+    def _status(self, record: _Record) -> str:
+        if record.ended is not None:
+            return record.ended[0]
+        return record.life.status(self._age(record))
 
     def _age(self, record: _Record) -> float:
         return (self._monotonic() - record.started) * self._speed
@@ -202,6 +239,8 @@ class Service:
             age = self._age(record)
             status, counts = record.life.status(age), record.life.counts(age)
             message = record.life.text(status)
+        has_ended = status not in ("Queued", "Running")
+        payload = {"payload": record.life.payload} if has_ended and record.life.payload else {}
         if record.seen is not None and record.seen != (status, counts):
             record.updated = max(int(self._wall() * 1000), record.created)
         record.seen = (status, counts)
@@ -212,10 +251,25 @@ class Service:
                 "overview": status,
                 "message": message,
                 "progress": {"unit": record.life.unit, "withStatus": dict(counts)},
+                **payload,
             },
             "createDate": record.created,
             "updateDate": record.updated,
         }
+
+
+def check_type(name: str, value: object, kind: type | UnionType) -> None:
+    """Raise `TypeError` if a value is not of a type; a bool is no number."""
+    if isinstance(value, bool) or not isinstance(value, kind):
+        shown = kind.__name__ if isinstance(kind, type) else kind
+        raise TypeError(f"{name} must be of the type {shown}, not {value!r}")
+
+
+def _check_text(name: str, value: object) -> None:
+    """Raise if a value is neither a text nor `None`, or empty."""
+    check_type(name, value, str | None)
+    if value == "":
+        raise ValueError(f"{name} must not be empty")
 
 
 def _json(value: Any) -> bytes:

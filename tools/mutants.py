@@ -1,6 +1,6 @@
 """Mutation testing: does the suite notice a change in one spot? Run by `make mutants`.
 
-    python tests/mutants.py [--jobs 2]
+    python -m tools.mutants [--jobs 2]
 
 mutmut wants its sources below `src/`, so the library is copied to a folder laid out so. Prints the
 score and every change that no test noticed; `docs/mutants.md` gives the reason for each.
@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 WORK = ROOT / "mutants"
-MODULES = ("_polling", "_schedule", "_errors", "_transport")
+MODULES = ("_core/poller", "_core/schedule", "_core/errors", "_http/exchange", "_http/transports")
 TESTS = (
     "polling_record",
     "schedule_record",

@@ -1,0 +1,1 @@
+"""Scripts of the repository that are no tests; the Makefile runs them."""

@@ -1,0 +1,5 @@
+"""`python -m nexus_operations` is the command `nexus-operations`."""
+
+from .cli import main
+
+main()

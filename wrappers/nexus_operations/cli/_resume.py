@@ -1,0 +1,71 @@
+"""The line that resumes an interrupted wait: what was typed, with the ids that still run."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from nexus_operations._core.text import escape_text, is_unsafe
+
+from ._output import complain
+
+AS_ARGUMENTS = 20
+"""More ids than this are given on standard input."""
+
+
+def tell_how_to_resume(command: Any, pending: list[str], *, more_to_come: bool) -> None:
+    """Print how many operations still run, and the command that goes on waiting for them.
+
+    Args:
+        command: The command that was run, for its options.
+        pending: The ids whose waits had not ended.
+        more_to_come: Whether standard input had not been read to its end.
+    """
+    words = shlex.join([*_program(), *_without_ids(sys.argv[1:], command)])
+    complain(f"\nInterrupted. Still waited for: {len(pending)}")
+    if more_to_come:
+        complain("Ids that had not yet been read from standard input are not among them.")
+    if not pending:
+        return
+    unsafe = [op_id for op_id in pending if any(is_unsafe(c) for c in op_id)]
+    if unsafe:
+        complain(f"No shell can be given: {', '.join(map(escape_text, unsafe))}")
+    complain("To resume:")
+    ids = [op_id for op_id in pending if op_id not in unsafe]
+    if len(ids) > AS_ARGUMENTS and not any(c.isspace() for op_id in ids for c in op_id):
+        complain("\n".join([f"{words} - <<'END'", *ids, "END"]))
+    else:
+        complain(f"  {words} {shlex.join(ids)}")
+
+
+def _program() -> list[str]:
+    """Return how the command was started."""
+    if Path(sys.argv[0]).name.startswith("nexus-operations"):
+        return ["nexus-operations"]
+    return [sys.executable, "-m", "nexus_operations"]
+
+
+def _without_ids(arguments: list[str], command: Any) -> list[str]:
+    """Return the arguments as typed, but for the ids."""
+    takes_value = {
+        name
+        for parameter in command.params
+        if not getattr(parameter, "is_flag", True)
+        for name in (*parameter.opts, *parameter.secondary_opts)
+    }
+    kept: list[str] = []
+    named = False
+    rest = iter(arguments)
+    for word in rest:
+        if word == "--":
+            break
+        if word.startswith("-") and word != "-":
+            kept.append(word)
+            if word in takes_value:
+                kept.append(next(rest, ""))
+        elif not named:  # the command's name
+            named = True
+            kept.append(word)
+    return kept
