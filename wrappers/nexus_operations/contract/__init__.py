@@ -14,13 +14,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from schemathesis.schemas import BaseSchema
-
     from ._report import Check, Problem, Report
     from ._run import check_service
-    from ._schema import ContractError, check_response, document_path, load_schema
+    from ._schema import ContractError, ContractSchema, check_response, document_path, load_schema
 
-    schema: BaseSchema
+    schema: ContractSchema
 
 __all__ = [
     "Check",
