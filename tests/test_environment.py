@@ -5,13 +5,27 @@ from __future__ import annotations
 import os
 import ssl
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 import trustme
-from nexus_operations._http.environment import find_route, is_direct
+from nexus_operations._http import environment
+from nexus_operations._http.environment import Route, is_direct
+from nexus_operations._http.exchange import Settings
 
 HTTPS = "https://api.example.test"
 VARIABLES = ("http", "https", "all", "no")
+
+
+def find_route(endpoint: str, *args: Any, **options: Any) -> Route:
+    return environment.find_route(httpx.URL(endpoint), *args, **options)
+
+
+@pytest.mark.parametrize("endpoint", ["http://a..b\u00fc", "http://x" + "y" * 70000])
+def test_an_endpoint_that_is_no_url(endpoint: str) -> None:
+    with pytest.raises(ValueError, match=r"^endpoint must be a URL, not 'http://"):
+        Settings(endpoint)
 
 
 @pytest.fixture(autouse=True)

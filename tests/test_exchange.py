@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import html
 import json
+import re
 import ssl
 import threading
 import time
@@ -280,7 +281,18 @@ class TestDress:
     def test_half_a_surrogate_pair(self, path: Path, written: bytes, read: str) -> None:
         body = operation("op_1").replace(b'"m"', b'"' + written + b'"')
         with at(path, lambda _: httpx.Response(200, content=body)) as transport:
-            assert transport.retrieve("p", "op_1", 5).value.status.message == read
+            message = transport.retrieve("p", "op_1", 5).value.status.message
+            assert re.sub("\ufffd+", "\ufffd", message) == re.sub("\ufffd+", "\ufffd", read)
+
+    def test_half_a_surrogate_pair_in_an_errors_message(self, path: Path) -> None:
+        body = rb'{"message": "cut \ud83d", "code": 1}'
+        with (
+            at(path, lambda _: httpx.Response(404, content=body)) as transport,
+            pytest.raises(NexusError) as caught,
+        ):
+            transport.retrieve("p", "op_1", 5)
+        assert caught.value.message == "cut \ufffd"
+        assert caught.value.detail == {"message": "cut \ufffd", "code": 1}
 
     def test_what_is_no_text_stays_refused(self, path: Path) -> None:
         body = operation("op_1").replace(b'"m"', b'"\xff\\ud83d"')
@@ -398,7 +410,13 @@ class TestErrors:
             (OSError(113, "No route"), NetworkConnectionError, "broke (No route)", True, True),
             (ssl.SSLEOFError(8, "EOF"), NetworkConnectionError, "broke (EOF)", True, True),
             (EOFError("end"), NetworkConnectionError, "broke (end)", True, True),
-            (TimeoutError(), RequestTimeoutError, "in time (TimeoutError)", True, True),
+            (
+                TimeoutError(),
+                RequestTimeoutError,
+                "in time (no answer within the request's time)",
+                True,
+                True,
+            ),
             (httpx.PoolTimeout("pool"), NetworkConnectionError, "reached (pool)", True, False),
             (httpx.WriteTimeout("w"), RequestTimeoutError, "in time (w)", True, True),
             (httpx.ConnectError("no"), NetworkConnectionError, "reached (no)", True, False),

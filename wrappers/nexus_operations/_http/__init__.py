@@ -1,1 +1,1 @@
-"""HTTP: the only code that knows httpx, aiohttp and the generated endpoint functions."""
+"""HTTP: the only code that knows httpx, h11 and the generated endpoint functions."""

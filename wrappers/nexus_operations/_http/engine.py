@@ -145,7 +145,7 @@ def _raise_unless_answered(error: Exception, reply: Reply, limits: Limits) -> No
     kind: type[httpx.TransportError]
     if out_of_time(error):
         kind = httpx.ConnectTimeout if limits.connecting_to else httpx.ReadTimeout
-        named = kind("no answer within the request's time")
+        named = kind(reason_of(error))
     elif not isinstance(error, httpx.HTTPError):
         kinds = {"proxy": httpx.ProxyError, "endpoint": httpx.ConnectError, None: httpx.ReadError}
         kind = kinds[limits.connecting_to]
@@ -165,6 +165,8 @@ def reason_of(error: BaseException) -> str:
         return f"certificate verify failed: {error.verify_message}"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
+    if out_of_time(error) and not str(error):
+        return "no answer within the request's time"
     return str(error) or type(error).__name__
 
 

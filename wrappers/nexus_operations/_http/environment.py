@@ -66,14 +66,13 @@ class Route(Place):
 
 
 def find_route(
-    endpoint: str, certificate: tuple[str, str] | None = None, verify: Verify = None
+    url: httpx.URL, certificate: tuple[str, str] | None = None, verify: Verify = None
 ) -> Route:
     """Return the way to an endpoint, with a client certificate (a file) and its key (a file).
 
     Raises:
         ValueError: For a variable or an argument that cannot be used.
     """
-    url = httpx.URL(endpoint)
     host, port = url.raw_host.decode("ascii"), url.port or PORTS[url.scheme]
     tls = _context(verify, certificate) if url.scheme == "https" else None
     return Route(url.scheme, host, port, tls, _find_proxy(url.scheme, host, port, verify))

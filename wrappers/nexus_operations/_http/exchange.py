@@ -23,7 +23,7 @@ from ._httpx import httpx
 from .connection import MAX_BODY
 from .engine import LIMITS
 from .environment import Route, Verify, find_route
-from .mapping import Mapper, decode_error
+from .mapping import Mapper, with_whole_characters
 from .network import Aborted as Aborted
 from .network import Limits
 
@@ -77,6 +77,12 @@ class Settings:
         verify: Whom to trust: an `ssl.SSLContext`, a file of certificates, or `None` for the
             environment's (`SSL_CERT_FILE`, `SSL_CERT_DIR`) or the usual authorities.
         contact: What is known of the endpoint, by default nothing.
+
+    Attributes:
+        url: The base URL, parsed.
+
+    Raises:
+        ValueError: If the endpoint is no URL.
     """
 
     def __init__(
@@ -87,6 +93,10 @@ class Settings:
         verify: Verify = None,
         contact: Contact | None = None,
     ) -> None:
+        try:
+            self.url = httpx.URL(endpoint)
+        except httpx.InvalidURL as error:
+            raise ValueError(f"endpoint must be a URL, not {endpoint!r} ({error})") from None
         self.endpoint = endpoint
         self.secret = secret
         self.certificate = certificate
@@ -96,7 +106,7 @@ class Settings:
     @functools.cached_property
     def route(self) -> Route:
         """The way to the endpoint; raises `ValueError` for an environment that cannot be used."""
-        return find_route(self.endpoint, self.certificate, self.verify)
+        return find_route(self.url, self.certificate, self.verify)
 
 
 class Answer(NamedTuple, Generic[T]):
@@ -148,7 +158,7 @@ class Exchange:
     """
 
     def __init__(self, settings: Settings, *, through_proxy: bool) -> None:
-        self._base = httpx.URL(settings.endpoint)
+        self._base = settings.url
         self._prefix = self._base.raw_path.rstrip(b"/")
         self._secret = settings.secret
         self._contact = settings.contact
@@ -175,16 +185,17 @@ class Exchange:
             }
         )
         headers.update(parts.pop("headers", None))
-        if self._secret is not None:
-            headers["Secret-Key"] = self._secret.reveal()
         timeout = dict.fromkeys(("connect", "read", "write", "pool"), max(limits.left(), 0.001))
-        return httpx.Request(
+        request = httpx.Request(
             parts.pop("method"),
             self._base.copy_with(raw_path=self._prefix + path.encode("ascii")),
             headers=headers,
             extensions={"timeout": timeout, LIMITS: limits},
             **parts,
         )
+        if self._secret is not None:  # last: what fails above is raised with this frame
+            request.headers["Secret-Key"] = self._secret.reveal()
+        return request
 
     def conclude(self, endpoint: Any, received: Received) -> Answer[Any]:
         """Return what a response means; raise a `NexusError` where it is no success."""
@@ -214,9 +225,9 @@ class Exchange:
             except endpoint.errors.UnexpectedStatus:
                 raise self.errors.for_status(response, content) from None
             except Exception as error:  # noqa: BLE001  (whatever a parser makes of a bad body)
-                if mended is content and (mended := _with_whole_characters(content)) != content:
+                if mended is content and (mended := with_whole_characters(content)) != content:
                     continue
-                raise self.errors.foreign(decode_error(error, response)) from None
+                raise self.errors.for_parsing(error, response) from None
 
 
 def _check_path(path: str) -> None:
@@ -253,23 +264,6 @@ def _inflated(content: bytes, window: int) -> bytes:
     except zlib.error:
         return inflated or content
     return inflated
-
-
-_ESCAPE = re.compile(
-    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-    rb"|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
-    re.DOTALL,
-)
-
-
-def _with_whole_characters(content: bytes) -> bytes:
-    """Return JSON with each half of a surrogate pair replaced by U+FFFD."""
-    mended = _ESCAPE.sub(lambda match: rb"\ufffd" if match["half"] else match[0], content)
-    try:
-        text = mended.decode("utf-8", "surrogatepass")
-    except UnicodeDecodeError:
-        return mended
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
 @functools.lru_cache(maxsize=64)

@@ -117,7 +117,7 @@ class Mapper:
     def _detail(self, content: bytes) -> tuple[Any, str]:
         """Return what is kept of an error body, and the message in it."""
         try:
-            body = msgspec.json.decode(content)
+            body = msgspec.json.decode(with_whole_characters(content))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             excerpt = self.redacted(content[: MAX_EXCERPT * 8].decode("utf-8", "replace"))
             return excerpt[:MAX_EXCERPT] or None, ""
@@ -151,12 +151,6 @@ class Mapper:
                 text = plain = plain.replace(secret, "***")
         return text
 
-    def foreign(self, error: NexusError) -> NexusError:
-        """Return an error that quotes somebody else, without the secret."""
-        error.message = self.redacted(error.message)
-        error.args = (error.message, error.detail)
-        return error
-
     def for_exception(self, error: BaseException) -> BaseException:
         """Return the library's error for one of the libraries below; others as they are."""
         if isinstance(error, NexusError) or not _is_foreign(error):
@@ -182,20 +176,19 @@ class Mapper:
             message, transient=not permanent, reached=not isinstance(error, UNREACHED)
         )
 
-
-def decode_error(error: Exception, response: httpx.Response) -> InvalidResponseError:
-    """Return the error for an answer of success whose body breaks the contract."""
-    reason, _, path = str(error).partition(" - at `")
-    message = f"The response breaks the contract: {reason}"
-    if not isinstance(error, msgspec.ValidationError):
-        encoding = response.headers.get("content-encoding")
-        dress = f", Content-Encoding: {encoding}" if encoding else ""
-        message, path = f"The response cannot be read ({reason or type(error).__name__}{dress})", ""
-    return InvalidResponseError(
-        message[:MAX_EXCERPT],
-        path=path.rstrip("`") or "$",
-        status_code=response.status_code,
-    )
+    def for_parsing(self, error: Exception, response: httpx.Response) -> NexusError:
+        """Return the error for an answer of success whose body breaks the contract."""
+        reason, _, path = str(error).partition(" - at `")
+        reason = self.redacted(reason or type(error).__name__)[:MAX_EXCERPT]
+        if isinstance(error, msgspec.ValidationError):
+            message = f"The response breaks the contract: {reason}"
+        else:
+            encoding = self.redacted(response.headers.get("content-encoding", ""))[:40]
+            dress = f", Content-Encoding: {encoding}" if encoding else ""
+            message, path = f"The response cannot be read ({reason}{dress})", ""
+        return InvalidResponseError(
+            message, path=path.rstrip("`") or "$", status_code=response.status_code
+        )
 
 
 def _is_foreign(error: BaseException) -> bool:
@@ -223,3 +216,20 @@ def _unescaped(text: str) -> str:
         lambda match: chr(int(match[1], 16)) if match[1] else match[2],
         text,
     )
+
+
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+
+
+def with_whole_characters(content: bytes) -> bytes:
+    """Return JSON with each half of a surrogate pair replaced by U+FFFD."""
+    mended = _ESCAPE.sub(lambda match: rb"\ufffd" if match["half"] else match[0], content)
+    try:
+        text = mended.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return mended
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()

@@ -25,6 +25,7 @@ from ._options import (
     RateOption,
     SecretFileOption,
     Where,
+    is_given,
 )
 from ._report import Snapshots
 from ._run import show_wait, wait
@@ -102,12 +103,6 @@ def _options(
     pass
 
 
-def _given(context: typer.Context, name: str) -> bool:
-    """Return whether an option was given, rather than taken from a variable or a default."""
-    source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
-
-
 @app.command(
     epilog=GET_EXAMPLES,
     short_help="Show operations as they are now.",
@@ -124,7 +119,7 @@ def get(
     json: JsonOption = False,
 ) -> None:
     """Show operations as they are now."""
-    file_first = _given(context, "secret_file")
+    file_first = is_given(context, "secret_file")
     where = Where(project, endpoint, secret_file, certificate, private_key, file_first)
     bounds = {"timeout": 1, "max_outage": 0}
 
@@ -155,7 +150,7 @@ def _waiting(name: str, epilog: str, *, every_change: bool, short_help: str, hel
         heartbeat: HeartbeatOption = "60s",
         json: JsonOption = False,
     ) -> None:
-        file_first = _given(context, "secret_file")
+        file_first = is_given(context, "secret_file")
         where = Where(project, endpoint, secret_file, certificate, private_key, file_first)
         client = {"max_rate": max_rate, "max_concurrency": max_concurrency}
         bounds: dict[str, Any] = {"max_wait": max_wait, "max_outage": max_outage}

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ssl
+from json import loads
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from nexus_operations._core.text import escape_text
 
 from ._options import (
     BOUNDS,
@@ -18,8 +21,9 @@ from ._options import (
     SecretFileOption,
     Where,
     duration,
+    is_given,
 )
-from ._output import secrets, write_line
+from ._output import write_json, write_line
 
 DEFAULT_ENDPOINT = "https://api.datature.io"
 EXAMPLES = """
@@ -78,13 +82,10 @@ def contract(
     ] = None,
 ) -> None:
     """Check a service against the contract; see `HELP`."""
-    source = context.get_parameter_source("secret_file")
-    file_first = source is not None and source.name == "COMMANDLINE"
+    file_first = is_given(context, "secret_file")
     where = Where(project, endpoint, secret_file, certificate, private_key, file_first)
     project_id = where.project_id()
-    secret = where._secret()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    if secret:
-        secrets.add(secret)
+    secret = where.secret()
     if secret is not None and not (secret.isascii() and secret.isprintable()):
         raise typer.BadParameter("the secret key has characters that a header cannot carry")
     if not max_latency:
@@ -108,7 +109,10 @@ def contract(
     except ModuleNotFoundError as error:
         raise typer.BadParameter(str(error)) from None
     for line in report.json_lines() if json else report.lines():
-        write_line(line)
+        if json:
+            write_json(loads(line))
+        else:
+            write_line(escape_text(line))
     if junit is not None:
         try:
             junit.write_text(report.junit(), encoding="utf-8")

@@ -141,6 +141,12 @@ ConcurrencyOption = Annotated[
 ]
 
 
+def is_given(context: typer.Context, name: str) -> bool:
+    """Return whether an option was given, rather than taken from a variable or a default."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
 @dataclass(frozen=True)
 class Where:
     """Who one is and where the service is, as the options and the environment say.
@@ -158,9 +164,7 @@ class Where:
 
     def connect(self, **options: Any) -> Client:
         """Return a client."""
-        secret = self._secret()
-        if secret:
-            secrets.add(secret)
+        secret = self.secret()
         return Client(secret, self.certificate, self.private_key, self.endpoint, **options)
 
     def project_id(self) -> str:
@@ -169,8 +173,14 @@ class Where:
             raise typer.BadParameter("no project: give --project or set NEXUS_PROJECT")
         return self.project
 
-    def _secret(self) -> str | None:
+    def secret(self) -> str | None:
         """Return the secret from the file, the environment or the terminal; never an argument."""
+        secret = self._find_secret()
+        if secret:
+            secrets.add(secret)
+        return secret
+
+    def _find_secret(self) -> str | None:
         if self.secret_file is not None and self.file_first:
             return _secret_in(self.secret_file)
         if secret := os.environ.get(SECRET_VARIABLE):
