@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Check",
     "ContractError",
+    "ContractSchema",
     "Problem",
     "Report",
     "check_response",
@@ -34,7 +35,8 @@ __all__ = [
 
 _HOMES = {
     **dict.fromkeys(("Check", "Problem", "Report"), "_report"),
-    **dict.fromkeys(("ContractError", "check_response", "document_path", "load_schema"), "_schema"),
+    **dict.fromkeys(("ContractError", "ContractSchema", "check_response"), "_schema"),
+    **dict.fromkeys(("document_path", "load_schema"), "_schema"),
     "check_service": "_run",
 }
 
