@@ -50,10 +50,10 @@ class Schemas:
         """Return schemas that are referred to, and those that are tested."""
         names = [f"Named{number}" for number in range(6)]
         named: dict[str, Any] = {"Node": NODE}
-        while names:
+        for name in names:
             # Each refers to those before it: in a circle, they would say nothing.
-            named[names[0]] = self.schema(2)
-            self._named.append(names.pop(0))
+            named[name] = self.schema(2)  # noqa: PERF403
+            self._named.append(name)
         return named, {f"Case{number}": self.schema(3) for number in range(SCHEMAS_EACH)}
 
     def schema(self, depth: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Generated models: what a schema says is what they enforce, and what they take comes back whole."""
+"""Generated models: they enforce what a schema says, and what they take comes back whole."""
 
 from __future__ import annotations
 
