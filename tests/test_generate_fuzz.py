@@ -52,7 +52,7 @@ class Schemas:
         named: dict[str, Any] = {"Node": NODE}
         for name in names:
             # Each refers to those before it: in a circle, they would say nothing.
-            named[name] = self.schema(2)  # noqa: PERF403
+            named[name] = self.schema(2)
             self._named.append(name)
         return named, {f"Case{number}": self.schema(3) for number in range(SCHEMAS_EACH)}
 
@@ -64,10 +64,7 @@ class Schemas:
         return self._random.choice(makers)(depth - 1)
 
     def _maybe(self, schema: dict[str, Any], **more: Any) -> dict[str, Any]:
-        for key, value in more.items():
-            if self._random.random() < 0.3:
-                schema[key] = value
-        return schema
+        return schema | {key: value for key, value in more.items() if self._random.random() < 0.3}
 
     def _string(self, _: int) -> dict[str, Any]:
         kind: Any = self._random.choice(["string", ["string", "null"], ["string", "integer"]])
