@@ -51,7 +51,10 @@ def generate(
     if target.exists() and not (target.is_dir() and package.is_generated(target)):
         raise package.GenerationError(f"{target}: not a generated package; it is left as it is")
     read = load(document)
-    content = package.read(read)
+    try:
+        content = package.read(read)
+    except RecursionError:
+        raise package.GenerationError(f"{document}: its schemas are nested too deeply") from None
     lines = [str(refusal) for refusal in sorted(read.refusals)]
     if lines and not skip_unsupported:
         raise package.GenerationError("\n".join(lines))

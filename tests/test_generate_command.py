@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import generate
 import pytest
+import yaml
 from generator import package
+from generator.document import DocumentError, load
 
 from tests.support.generating import document
 
@@ -286,3 +290,32 @@ class TestCommand:
             subprocess.run(command, env=environment, check=True, timeout=120)
             trees.append(generate.read_tree(target))
         assert trees[0] == trees[1]
+
+
+def places(node: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield the path of every node below a node."""
+    for key, inner in node.items() if isinstance(node, dict) else enumerate(node):
+        yield (*above, key)
+        if isinstance(inner, dict | list):
+            yield from places(inner, (*above, key))
+
+
+def test_a_node_of_another_type_anywhere_is_refused_in_words(tmp_path: Path) -> None:
+    content = yaml.safe_load(generate.DOCUMENT.read_text())
+    refused = 0
+    for number, path in enumerate(places(content)):
+        wrong = [None, [], {}, 1, "x", True, ["x"], {"x": 1}][number % 8]
+        changed = copy.deepcopy(content)
+        node = changed
+        for key in path[:-1]:
+            node = node[key]
+        node[path[-1]] = wrong
+        try:
+            read = load(write(tmp_path, changed))
+        except DocumentError:
+            refused += 1
+        else:
+            package.read(read)
+            refused += bool(read.refusals)
+            assert all(one.pointer.startswith("#/") for one in read.refusals)
+    assert refused > 50

@@ -99,6 +99,15 @@ class Endpoint:
     responses: dict[str, list[Media]] = field(default_factory=dict[str, list[Media]])
 
 
+class _MalformedError(Exception):
+    """A place of the document that is of another JSON type than it must be."""
+
+    def __init__(self, pointer: str, expected: str) -> None:
+        super().__init__(pointer, expected)
+        self.pointer = pointer
+        self.expected = expected
+
+
 class Endpoints:
     """Reads the operations of a document."""
 
@@ -157,10 +166,23 @@ class Endpoints:
                 self._read_responses(endpoint, operation, name)
             except LookupError as error:
                 self._document.refuse(pointer, "$ref", f"no such place in this document ({error})")
+            except _MalformedError as error:
+                self._document.refuse(pointer, error.pointer, f"expected {error.expected}")
             here = self._document.refusals[before:]
             if not any(_is_of_endpoint(refusal.pointer, pointer) for refusal in here):
                 found.append(endpoint)
         return found
+
+    def _object(self, node: Any, at: str) -> tuple[dict[str, Any], str]:
+        """Return an object, its references followed, and where it is."""
+        node, at = self._document.resolve(node, at)
+        if not isinstance(node, dict):
+            raise _MalformedError(at, "an object")
+        return node, at
+
+    def _part(self, node: dict[str, Any], key: str, at: str) -> dict[str, Any]:
+        """Return an object that stands under a key of another; an empty one if it does not."""
+        return {} if node.get(key) is None else self._object(node[key], join(at, key))[0]
 
     def _operations(self) -> Iterator[tuple[str, str, str, dict[str, Any], dict[str, Any]]]:
         for path, node in (self._document.content.get("paths") or {}).items():
@@ -186,7 +208,11 @@ class Endpoints:
     def _server(self, operation: dict[str, Any], item: dict[str, Any]) -> str:
         """Return the server of an operation that is not on the document's, if it says so."""
         servers = operation.get("servers") or item.get("servers")
-        if not isinstance(servers, list) or servers == self._document.content.get("servers"):
+        if (
+            not servers
+            or not isinstance(servers, list)
+            or servers == self._document.content.get("servers")
+        ):
             return ""
         return str(servers[0].get("url", "")) if isinstance(servers[0], dict) else ""
 
@@ -199,8 +225,10 @@ class Endpoints:
             (above, item.get("parameters")),
             (endpoint.pointer, operation.get("parameters")),
         ):
+            if not isinstance(nodes or [], list):
+                raise _MalformedError(join(parent, "parameters"), "an array")
             for number, node in enumerate(nodes or ()):
-                resolved, at = self._document.resolve(node, join(parent, "parameters", number))
+                resolved, at = self._object(node, join(parent, "parameters", number))
                 place, name = resolved.get("in"), resolved.get("name")
                 if place not in LOCATIONS or not isinstance(name, str):
                     self._document.refuse(
@@ -238,11 +266,12 @@ class Endpoints:
         self, endpoint: Endpoint, node: dict[str, Any], at: str, place: str, key: str, name: str
     ) -> Parameter | None:
         schema_node, schema_at, is_json = node.get("schema", True), join(at, "schema"), False
-        content = node.get("content")
-        if isinstance(content, dict) and content:
-            media_type, media = next(iter(content.items()))
+        content = self._part(node, "content", at)
+        if content:
+            media_type = next(iter(content))
+            media = self._part(content, media_type, join(at, "content"))
             schema_node, schema_at = (
-                (media or {}).get("schema", True),
+                media.get("schema", True),
                 join(at, "content", media_type, "schema"),
             )
             is_json = _is_json(media_type)
@@ -284,14 +313,12 @@ class Endpoints:
     def _read_body(self, endpoint: Endpoint, operation: dict[str, Any], name: str) -> None:
         if not operation.get("requestBody"):
             return
-        node, at = self._document.resolve(
-            operation["requestBody"], join(endpoint.pointer, "requestBody")
-        )
-        content = node.get("content") or {}
+        node, at = self._object(operation["requestBody"], join(endpoint.pointer, "requestBody"))
+        content = self._part(node, "content", at)
         endpoint.body_is_required = node.get("required") is True
-        for media_type, media in content.items():
+        for media_type in content:
             kind = _body_kind(str(media_type))
-            media = media or {}
+            media = self._part(content, media_type, join(at, "content"))
             schema = self._schemas.read(
                 media.get("schema", True), join(at, "content", media_type, "schema")
             )
@@ -302,7 +329,7 @@ class Endpoints:
                 found = self._annotator.annotate(schema, *words)
             if kind == "multipart":
                 self._annotator.take_files(schema)
-            encoding = media.get("encoding") or {}
+            encoding = self._part(media, "encoding", join(at, "content", media_type))
             styles = {
                 str(key): (
                     str(one.get("style", "form")),
@@ -314,7 +341,7 @@ class Endpoints:
             endpoint.bodies.append(Body(str(media_type), kind, found, styles))
 
     def _read_responses(self, endpoint: Endpoint, operation: dict[str, Any], name: str) -> None:
-        responses = operation.get("responses") or {}
+        responses = self._part(operation, "responses", endpoint.pointer)
         for status, node in sorted(responses.items(), key=lambda one: str(one[0])):
             key = str(status)
             if key.startswith("x-"):
@@ -324,12 +351,12 @@ class Endpoints:
                     join(endpoint.pointer, "responses", key), key, "a status, `4XX` or `default`"
                 )
                 continue
-            response, at = self._document.resolve(node, join(endpoint.pointer, "responses", key))
+            response, at = self._object(node, join(endpoint.pointer, "responses", key))
             medias: list[Media] = []
-            for media_type, media in (response.get("content") or {}).items():
-                medias.append(
-                    self._media(str(media_type), media or {}, at, (name, f"Response{key}"))
-                )
+            content = self._part(response, "content", at)
+            for media_type in content:
+                media = self._part(content, media_type, join(at, "content"))
+                medias.append(self._media(str(media_type), media, at, (name, f"Response{key}")))
             # JSON first: it is what is read where the media type is not told.
             medias.sort(key=lambda one: one.kind != "json")
             endpoint.responses[key.replace("xx", "XX")] = medias

@@ -263,7 +263,8 @@ class Schemas:
         return True
 
     def _strings(self, node: dict[str, Any], result: dict[str, Any], pointer: str) -> bool:
-        found = [patterns.FORMATS[node["format"]]] if node.get("format") in patterns.FORMATS else []
+        name = str(node.get("format"))
+        found = [patterns.FORMATS[name]] if name in patterns.FORMATS else []
         if "pattern" in node:
             translated = self._pattern(node["pattern"], join(pointer, "pattern"))
             if translated is None:
