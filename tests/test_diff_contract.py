@@ -463,6 +463,8 @@ def test_a_status_may_hide_in_a_range() -> None:
     answers = get(ranged)["responses"]
     answers["2XX"] = answers.pop("200")
     assert not broken(compare(DOCUMENT, ranged))
+    answers["2XX"]["content"] = {"text/plain": {}}
+    assert broken(compare(DOCUMENT, ranged))
 
 
 @pytest.mark.parametrize(

@@ -192,11 +192,12 @@ class Differ:
                 yield from self._response(at, old[status], new[status])
             elif status in new:
                 yield Change(False, at, "status added")
+            elif wider := next((s for s in (f"{status[0]}XX", "DEFAULT") if s in new), None):
+                yield Change(False, at, f"status removed: it is one of {wider} now")
+                yield from self._response(at, old[status], new[wider])
             else:
-                covered = {f"{status[0]}XX", "DEFAULT"} & new.keys()
                 only = status == "DEFAULT" and not any(known[0] == "2" for known in old)
-                success = (status[0] == "2" or only) and not covered
-                yield Change(success, at, "status removed")
+                yield Change(status[0] == "2" or only, at, "status removed")
 
     def _response(self, at: str, before: Any, after: Any) -> Iterator[Change]:
         before = mapping(self.old.resolve(before, at))
