@@ -23,7 +23,6 @@ from tests.support.paths import (
     on_fleets,
     on_sync_fleets,
 )
-from tests.support.replies import good
 from tests.support.server import Server, finished, running
 from tests.support.worlds import START, World, is_finished, is_refused, is_running, script
 
@@ -234,23 +233,25 @@ def test_a_state_with_more_in_it_is_read() -> None:
     assert read == state(polls=3)
 
 
-@on_every_wait
-def test_a_state_made_by_hand_is_checked(path: Path) -> None:
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"op_id": ""},
+        {"op_id": "op_\n"},
+        {"op_id": 5},
+        {"started_at": float("nan")},
+        {"started_at": -1.0},
+        {"polls": -1},
+        {"polls": True},
+        {"reached": 1},
+    ],
+    ids=repr,
+)
+def test_a_state_made_by_hand_is_checked(wrong: dict[str, Any]) -> None:
     """As any argument, before a request."""
-    wrong = [
-        replace(state(), op_id=""),
-        replace(state(), op_id="op_\n"),
-        replace(state(), started_at=float("nan")),
-        replace(state(), polls=-1),
-    ]
-
-    def check(index: int) -> None:
-        world = World(lambda asked: good(asked.op_id))
-        with pytest.raises((TypeError, ValueError)):
-            path.run([wrong[index]], world.client)
-        assert not world.asked
-
-    each(range(len(wrong)), check)
+    (name,) = wrong
+    with pytest.raises((TypeError, ValueError), match=rf"state\.{name}"):
+        replace(state(), **wrong)
 
 
 @on_fleets

@@ -277,9 +277,12 @@ class Annotator:
         struct = Struct(*taken, str(flat.get("x-at", "")), described, is_closed)
         own = {"type", "properties", "required", "additionalProperties", "x-at", "x-struct"}
         leftover = {key: value for key, value in assertions(flat).items() if key not in own}
-        is_sensitive = not is_closed and _concerns_unknown_keys(leftover, self._schemas.named)
-        if not is_closed:
-            leftover = {k: v for k, v in leftover.items() if k not in UNKNOWN_KEYS}
+        known = {
+            key: value
+            for key, value in leftover.items()
+            if is_closed or not _concerns_unknown_keys({key: value}, self._schemas.named)
+        }
+        is_sensitive, leftover = known != leftover, known
         struct.leftover = leftover or None
         struct.schema = schema if is_sensitive else None
         schema["x-struct"] = struct.name

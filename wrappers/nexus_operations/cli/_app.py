@@ -7,16 +7,19 @@ from typing import Annotated, Any
 import typer
 
 from nexus_operations import Adaptive, __version__
+from nexus_operations._durations_file import default_path
 
 from ._contract import register as register_contract
 from ._options import (
     CertificateOption,
     ConcurrencyOption,
+    DurationsOption,
     EndpointOption,
     HeartbeatOption,
     JsonOption,
     MaxOutageOption,
     MaxWaitOption,
+    NoDurationsOption,
     OpIds,
     PaceOption,
     PollsOption,
@@ -147,6 +150,8 @@ def _waiting(name: str, epilog: str, *, every_change: bool, short_help: str, hel
         pace: PaceOption = 1.0,
         max_rate: RateOption = None,
         max_concurrency: ConcurrencyOption = None,
+        durations: DurationsOption = None,
+        no_durations: NoDurationsOption = False,
         heartbeat: HeartbeatOption = "60s",
         json: JsonOption = False,
     ) -> None:
@@ -159,7 +164,8 @@ def _waiting(name: str, epilog: str, *, every_change: bool, short_help: str, hel
         except ValueError as error:
             raise typer.BadParameter(str(error)) from None
         show = show_wait(every_change=every_change, json=json, heartbeat=heartbeat)
-        wait(context, where, op_ids, show, client, bounds)
+        memory = None if no_durations else durations or default_path()
+        wait(context, where, op_ids, show, client, bounds, durations_file=memory)
 
 
 _waiting(

@@ -139,6 +139,24 @@ ConcurrencyOption = Annotated[
         "--max-concurrency", min=1, help="The most requests in flight.", rich_help_panel=BOUNDS
     ),
 ]
+DurationsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--durations",
+        envvar="NEXUS_DURATIONS",
+        metavar="FILE",
+        help="Where it is remembered how long operations of each kind take, by which polls are"
+        " timed; no ids and no secrets. By default durations.json in the user's cache directory"
+        " (on Linux ~/.cache/nexus-operations).",
+        rich_help_panel=BOUNDS,
+    ),
+]
+NoDurationsOption = Annotated[
+    bool,
+    typer.Option(
+        "--no-durations", help="Neither use nor keep that memory.", rich_help_panel=BOUNDS
+    ),
+]
 
 
 def is_given(context: typer.Context, name: str) -> bool:
