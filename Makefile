@@ -8,6 +8,10 @@ DEMO := .venv-demo
 DEMO_READY := $(DEMO)/.ready
 AIRFLOW := .venv-airflow
 AIRFLOW_READY := $(AIRFLOW)/.ready
+AIRFLOW_LOWEST := .venv-airflow-lowest
+AIRFLOW_LOWEST_READY := $(AIRFLOW_LOWEST)/.ready
+ENGINES := .venv-engines
+ENGINES_READY := $(ENGINES)/.ready
 NODE_READY := openapi/node_modules/.ready
 EXTRAS := --extra cli --extra contract --extra progress --extra simulator
 SOURCES := wrappers tests tools benchmarks examples hatch_build.py openapi
@@ -17,11 +21,13 @@ export REDOCLY_TELEMETRY := off
 export REDOCLY_SUPPRESS_UPDATE_NOTICE := true
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint types generate check-generated lint-openapi check format wheel wheel-check test-matrix contract diff-contract check-api audit mutants test-airflow airflow-demo docs docs-serve screenshots lock release clean
+.PHONY: help demo test lint types generate check-generated lint-openapi check format wheel wheel-check test-matrix contract diff-contract check-api audit mutants test-airflow airflow-demo test-engines docs docs-serve screenshots lock release clean
 
 # An environment whose Python is gone, too old or without pip is built again.
 SOUND := import pip, sys; sys.exit(sys.version_info < (3, 11))
-$(foreach venv,$(wildcard $(VENV) $(DEMO) $(AIRFLOW)),$(if $(shell $(venv)/bin/python -c '$(SOUND)' 2> /dev/null && echo sound),,$(shell rm -f $(venv)/.ready)))
+$(foreach venv,$(wildcard $(VENV) $(DEMO) $(AIRFLOW) $(AIRFLOW_LOWEST) $(ENGINES)),$(if $(shell $(venv)/bin/python -c '$(SOUND)' 2> /dev/null && echo sound),,$(shell rm -f $(venv)/.ready)))
+
+comma := ,
 
 # $(call environment,FOLDER,PYTHON,LOCK,WHAT FOR): create it if it is missing or broken, and fill it.
 define environment
@@ -50,6 +56,12 @@ $(DEMO_READY): requirements/demo.txt pyproject.toml
 
 $(AIRFLOW_READY): requirements/airflow.txt pyproject.toml
 	$(call environment,$(AIRFLOW),$(AIRFLOW_PYTHON),requirements/airflow.txt,Airflow (some minutes the first time))
+
+$(AIRFLOW_LOWEST_READY): requirements/airflow-lowest.txt pyproject.toml
+	$(call environment,$(AIRFLOW_LOWEST),$(AIRFLOW_PYTHON),requirements/airflow-lowest.txt,the lowest Airflow that is supported (some minutes the first time))
+
+$(ENGINES_READY): requirements/engines.txt pyproject.toml
+	$(call environment,$(ENGINES),$(PYTHON),requirements/engines.txt,Prefect$(comma) Dagster and Temporal (some minutes the first time))
 
 $(NODE_READY): openapi/package-lock.json $(READY)
 	@echo "Installing the document's linter and mock server into openapi/node_modules …"
@@ -112,10 +124,14 @@ audit: $(READY) ## Look the pinned packages up in the public advisory data
 mutants: $(READY) ## Mutation testing of the polling core, the errors and the transport seam
 	$(BIN)/python -m tools.mutants
 
-test-airflow: $(AIRFLOW_READY) ## Test the Airflow provider: in-process, then with Airflow's real parts
+test-airflow: $(AIRFLOW_READY) $(AIRFLOW_LOWEST_READY) ## Test the Airflow provider: in-process, then with Airflow's real parts
 	$(AIRFLOW)/bin/python -m pytest -W default tests/airflow
+	$(AIRFLOW_LOWEST)/bin/python -m pytest -W default tests/airflow --ignore tests/airflow/test_stop.py
 	$(AIRFLOW)/bin/python -m tests.airflow.real --check
-	$(if $(wildcard /usr/lib/postgresql/*/bin/initdb),$(AIRFLOW)/bin/python -m tests.airflow.real --kill 12)
+	$(AIRFLOW)/bin/python -m tests.airflow.real --kill 12 --or-say-so
+
+test-engines: $(ENGINES_READY) ## Run the recipes for Prefect, Dagster and Temporal in these
+	$(ENGINES)/bin/python -m pytest -W default tests/engines
 
 airflow-demo: $(AIRFLOW_READY) ## Start Airflow's real parts and show how an export is waited for
 	$(AIRFLOW)/bin/python -m tests.airflow.real --demo
@@ -142,9 +158,11 @@ lock: $(READY) ## Renew the locks in requirements/ from pyproject.toml
 	$(LOCK) --upgrade $(EXTRAS) --group dev pyproject.toml -o requirements/dev.txt
 	$(LOCK) --upgrade --extra cli --extra simulator --group demo -c requirements/dev.txt pyproject.toml -o requirements/demo.txt
 	$(LOCK) --upgrade --extra airflow --extra simulator --group airflow pyproject.toml -o requirements/airflow.txt
+	echo 'apache-airflow==3.2.0' | $(LOCK) --extra airflow --extra simulator --group airflow -c - pyproject.toml -o requirements/airflow-lowest.txt
+	$(LOCK) --upgrade --extra simulator --group engines pyproject.toml -o requirements/engines.txt
 
 release: $(READY) check check-api wheel ## Check everything and build what is published for the version in _version.py
 	@$(BIN)/python -m tools.release
 
 clean: ## Remove what the targets made
-	rm -rf $(VENV) $(DEMO) $(AIRFLOW) site mutants openapi/node_modules dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(DEMO) $(AIRFLOW) $(AIRFLOW_LOWEST) $(ENGINES) site mutants openapi/node_modules dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ SOON = Life(duration=0.3, items=10)
 STUCK = Life(outcome="Running", items=10)
 FAILS = Life(duration=0, items=10, outcome="Errored", message="Disk quota exceeded")
 CANCELLED = Life(duration=0, outcome="Cancelled")
+DURATIONS = str(Path(tempfile.mkdtemp(prefix="nexus-tests-")) / "durations.json")
+"""Where the command remembers durations, not in the cache of whoever runs the tests."""
+
 UNSET = ("CI", "NEXUS_SECRET", "NEXUS_SECRET_FILE", "NEXUS_PROJECT", "DATATURE_API_BASE_URL")
 
 
@@ -31,7 +35,10 @@ class Command:
         self.simulator = simulator
         self.env = {key: value for key, value in os.environ.items() if key not in UNSET}
         self.env.update(
-            NEXUS_SECRET=SECRET, NEXUS_PROJECT=PROJECT, DATATURE_API_BASE_URL=simulator.endpoint
+            NEXUS_SECRET=SECRET,
+            NEXUS_PROJECT=PROJECT,
+            DATATURE_API_BASE_URL=simulator.endpoint,
+            NEXUS_DURATIONS=DURATIONS,
         )
 
     def __call__(

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+import nexus_operations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -125,6 +126,20 @@ class TestConversion:
             Operation.from_dict(body)
         with pytest.raises(msgspec.ValidationError, match=path):
             Operation.from_json(json.dumps(body).encode())
+
+    def test_what_the_service_may_leave_out(self) -> None:
+        body = operation("Finished", counts={"Finished": 1}).to_dict()
+        assert "object" not in Operation.from_dict(body)
+        body["object"] = "operation"
+        body["status"]["payload"] = "Number of files imported: 1"
+        shown = Operation.from_dict(body)
+        assert shown["object"] == "operation"
+        assert shown["status"]["payload"].endswith(": 1")
+        assert shown.to_dict() == body
+        lines = [line.strip(" ,") for line in repr(shown).splitlines()]
+        assert "payload='Number of files imported: 1'" in lines
+        assert eval(repr(shown), vars(nexus_operations)) == shown
+        assert "payload" not in repr(operation())
 
     def test_every_part_is_of_the_documented_class(self) -> None:
         parts = Operation.from_json(operation().to_json().encode())

@@ -12,14 +12,12 @@ from nexus_operations import AsyncClient, AsyncOperations, Fixed
 
 from tests.conftest import PROJECT, SECRET
 from tests.support.checks import within
-from tests.support.engines import engine
 from tests.support.names import Names
 from tests.support.paths import (
     Path,
     on_awaited,
-    over_awaited,
-    over_awaited_fleets,
-    over_awaited_paths,
+    on_awaited_fleets,
+    on_awaited_paths,
 )
 from tests.support.replies import trouble
 from tests.support.server import Reaction, Request, Server, Then, finished, running, silence
@@ -72,12 +70,11 @@ async def stand_in(client: dict[str, Any], use: Callable[[AsyncOperations], Any]
 
 
 def run(path: Path, client: dict[str, Any], use: Callable[[AsyncOperations], Any]) -> Any:
-    with engine(path.engine):
-        return within(lambda: asyncio.run(stand_in(client, use)))
+    return within(lambda: asyncio.run(stand_in(client, use)))
 
 
 @each_phase
-@over_awaited
+@on_awaited
 def test_a_task_that_is_cancelled(path: Path, serve: Serve, phase: Phase) -> None:
     server = serve(phase.answer)
 
@@ -94,7 +91,7 @@ def test_a_task_that_is_cancelled(path: Path, serve: Serve, phase: Phase) -> Non
     run(path, {"endpoint": server.url, **phase.client}, use)
 
 
-@over_awaited_paths
+@on_awaited_paths
 def test_a_timeout_of_asyncio(path: Path, serve: Serve) -> None:
     server = serve(silence)
 
@@ -115,7 +112,7 @@ def test_a_timeout_of_asyncio(path: Path, serve: Serve) -> None:
     run(path, {"endpoint": server.url}, use)
 
 
-@over_awaited_paths
+@on_awaited_paths
 def test_a_timeout_while_the_call_sleeps(path: Path, serve: Serve) -> None:
     server = serve(running if path.waits else silence)
 
@@ -130,7 +127,7 @@ def test_a_timeout_while_the_call_sleeps(path: Path, serve: Serve) -> None:
     run(path, {"endpoint": server.url}, use)
 
 
-@over_awaited_paths
+@on_awaited_paths
 def test_a_task_group_whose_other_task_fails(path: Path, serve: Serve) -> None:
     server = serve(silence)
 
@@ -139,7 +136,7 @@ def test_a_task_group_whose_other_task_fails(path: Path, serve: Serve) -> None:
             await asyncio.sleep(0.05)
             raise ValueError("the other failed")
 
-        with pytest.raises(ExceptionGroup) as caught:
+        with pytest.raises(ExceptionGroup) as caught:  # noqa: PT012
             async with asyncio.TaskGroup() as group:
                 group.create_task(fail())
                 group.create_task(path.coroutine(operations, ["op_1"]))
@@ -149,7 +146,7 @@ def test_a_task_group_whose_other_task_fails(path: Path, serve: Serve) -> None:
     run(path, {"endpoint": server.url}, use)
 
 
-@over_awaited_paths
+@on_awaited_paths
 def test_cancelled_before_it_began(path: Path, serve: Serve) -> None:
     server = serve(finished)
 
@@ -163,7 +160,7 @@ def test_cancelled_before_it_began(path: Path, serve: Serve) -> None:
     assert not server.requests
 
 
-@over_awaited_paths
+@on_awaited_paths
 def test_the_client_is_usable_afterwards(path: Path, serve: Serve) -> None:
     server = serve(lambda request: Then.HOLD if request.nth == 1 else finished(request))
 
@@ -177,7 +174,7 @@ def test_the_client_is_usable_afterwards(path: Path, serve: Serve) -> None:
     run(path, {"endpoint": server.url}, use)
 
 
-@over_awaited
+@on_awaited
 def test_many_calls_beside_each_other_end_each_by_itself(path: Path, serve: Serve) -> None:
     server = serve(lambda r: finished(r) if r.op_id == "op_good" else Then.HOLD)
 
@@ -195,7 +192,7 @@ def test_many_calls_beside_each_other_end_each_by_itself(path: Path, serve: Serv
     run(path, {"endpoint": server.url}, use)
 
 
-@over_awaited
+@on_awaited
 def test_while_a_name_is_resolved(path: Path, names: Names) -> None:
     names.hang("slow.example")
 
@@ -225,7 +222,7 @@ WAYS = ["cancel", "timeout", "wait_for"]
 
 
 @pytest.mark.parametrize("way", WAYS)
-@over_awaited_fleets
+@on_awaited_fleets
 def test_what_had_ended_and_what_had_not_can_be_read(path: Path, serve: Serve, way: str) -> None:
     """Ids that were not yet taken from the list are among those that had not ended."""
     server = serve(lambda r: finished(r) if r.op_id in ("op_0", "op_2") else running(r))
@@ -289,8 +286,8 @@ def test_what_a_progress_function_raises(path: Path) -> None:
         async def caught() -> BaseException | None:
             try:
                 await call()
-            except BaseException as found:
-                return found
+            except BaseException as found:  # noqa: BLE001
+                return found  # noqa: B023
             return None
 
         found = within(lambda: asyncio.run(caught()))
@@ -300,7 +297,7 @@ def test_what_a_progress_function_raises(path: Path) -> None:
         assert isinstance(found, allowed), repr(found)
 
 
-@over_awaited_fleets
+@on_awaited_fleets
 def test_a_source_of_ids_that_is_cancelled(path: Path, serve: Serve) -> None:
     server = serve(running)
 
@@ -321,7 +318,7 @@ def test_a_source_of_ids_that_is_cancelled(path: Path, serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("stop", ["cancel", "fail"])
-@over_awaited_fleets
+@on_awaited_fleets
 def test_a_source_of_ids_is_closed(path: Path, serve: Serve, stop: str) -> None:
     server = serve(running)
     closed: list[bool] = []
@@ -349,7 +346,7 @@ def test_a_source_of_ids_is_closed(path: Path, serve: Serve, stop: str) -> None:
     run(path, {"endpoint": server.url}, use)
 
 
-@over_awaited_fleets
+@on_awaited_fleets
 def test_endless_duplicates_leave_the_loop_free(path: Path, serve: Serve) -> None:
     server = serve(running)
     over = threading.Event()
@@ -374,7 +371,7 @@ def test_endless_duplicates_leave_the_loop_free(path: Path, serve: Serve) -> Non
 
 
 @pytest.mark.parametrize("how", ["break", "aclose", "forgotten"])
-@over_awaited
+@on_awaited
 def test_leaving_an_iteration(path: Path, serve: Serve, how: str) -> None:
     if path.method not in ("watch", "as_completed"):
         pytest.skip("no iteration")

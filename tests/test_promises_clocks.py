@@ -164,7 +164,7 @@ def test_a_wall_clock_that_is_set_does_not_move_the_deadline(path: Path) -> None
         answer = world._answer
 
         def leaping(asked: Asked, leap: float = leap, answer: Any = answer) -> Any:
-            world.clock.wall_offset += leap
+            world.clock.wall_offset += leap  # noqa: B023
             return answer(asked)
 
         world._answer = leaping

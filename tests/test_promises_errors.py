@@ -39,8 +39,6 @@ from tests.support.paths import (
     on_every_path,
     on_every_wait,
     on_fleets,
-    over_every_path,
-    over_every_wait,
     row_of,
 )
 from tests.support.replies import Reply, good, trouble
@@ -91,7 +89,7 @@ MALFORMED: dict[str, bytes] = {
 }
 
 
-@over_every_path
+@on_every_path
 def test_a_malformed_answer(path: Path, serve: Serve) -> None:
     def answer(request: Request) -> Reaction:
         return iter((MALFORMED[row_of(MALFORMED, request.op_id)], Then.CLOSE))
@@ -102,7 +100,7 @@ def test_a_malformed_answer(path: Path, serve: Serve) -> None:
     each(MALFORMED, lambda row: failed(results[row], *BROKEN, UnexpectedStatusError))
 
 
-@over_every_wait
+@on_every_wait
 def test_one_malformed_answer_after_a_good_one(path: Path, serve: Serve) -> None:
     def answer(request: Request) -> Reaction:
         if request.nth == 2:
@@ -133,7 +131,7 @@ UNEXPECTED = {
 }
 
 
-@over_every_path
+@on_every_path
 def test_a_status_that_the_contract_does_not_have(path: Path, serve: Serve) -> None:
     server = serve(lambda request: UNEXPECTED[row_of(UNEXPECTED, request.op_id)])
     bounds = {"timeout": 1} if path.waits else {}
@@ -195,8 +193,8 @@ def test_a_body_that_breaks_the_contract(path: Path) -> None:
 
 
 RAISED_BY_HTTPX = (
-    "ConnectTimeout ReadTimeout WriteTimeout PoolTimeout ConnectError ReadError WriteError CloseError"
-    " ProxyError UnsupportedProtocol LocalProtocolError RemoteProtocolError DecodingError"
+    "ConnectTimeout ReadTimeout WriteTimeout PoolTimeout ConnectError ReadError WriteError"
+    " CloseError ProxyError UnsupportedProtocol LocalProtocolError RemoteProtocolError DecodingError"  # noqa: E501
     " TooManyRedirects InvalidURL"
 )
 
@@ -254,7 +252,7 @@ ECHO = {
 }
 
 
-@over_every_path
+@on_every_path
 def test_an_answer_that_echoes_the_secret(
     path: Path, serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -359,7 +357,7 @@ def test_a_group_of_many_is_told_in_bounds_and_hides_the_secret(path: Path) -> N
     assert str(again) == str(group)
 
 
-@over_every_path
+@on_every_path
 def test_nobody_listens(path: Path, plain_environment: None) -> None:
     bounds = {"timeout": 1} if path.waits else {}
     port = free_port()
@@ -370,7 +368,7 @@ def test_nobody_listens(path: Path, plain_environment: None) -> None:
     assert f"127.0.0.1:{port}" in str(error)
 
 
-@over_every_path
+@on_every_path
 @pytest.mark.parametrize("when", [Then.CLOSE, Then.RESET], ids=lambda then: then.name)
 def test_connections_that_end_at_every_point(path: Path, serve: Serve, when: Then) -> None:
     whole = good("op_0000").wire()
@@ -399,7 +397,7 @@ def test_no_error_of_a_poll_is_chained_to_another_waits(path: Path) -> None:
 
 
 @pytest.mark.parametrize("level", [logging.INFO, logging.WARNING])
-@over_every_wait
+@on_every_wait
 def test_a_wait_that_goes_well_logs_next_to_nothing(
     path: Path, serve: Serve, caplog: pytest.LogCaptureFixture, level: int
 ) -> None:

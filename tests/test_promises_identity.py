@@ -11,7 +11,13 @@ from nexus_operations import Fixed
 from tests.support.checks import each, ended, failed, within
 from tests.support.children import Child
 from tests.support.clocks import client_of
-from tests.support.paths import Path, over_every_path, over_every_wait, over_fleets, row_of
+from tests.support.paths import (
+    Path,
+    on_every_path,
+    on_every_wait,
+    on_fleets,
+    row_of,
+)
 from tests.support.replies import good
 from tests.support.server import Reaction, Request, Server, Step, Then, finished
 
@@ -30,7 +36,7 @@ OTHER = {
 }
 
 
-@over_every_path
+@on_every_path
 def test_an_operation_with_another_id_is_a_broken_exchange(path: Path, serve: Serve) -> None:
     server = serve(lambda request: good(OTHER[row_of(OTHER, request.op_id)]))
     bounds = {"timeout": 1} if path.waits else {}
@@ -44,7 +50,7 @@ def test_an_operation_with_another_id_is_a_broken_exchange(path: Path, serve: Se
     each(OTHER, check)
 
 
-@over_every_wait
+@on_every_wait
 def test_the_connection_is_dropped_and_the_poll_repeated(path: Path, serve: Serve) -> None:
     server = serve(lambda r: good("op_other") if r.nth == 1 else finished(r))
     ended(within(lambda: path.one("op_1", client_of(server))), "op_1")
@@ -52,7 +58,7 @@ def test_the_connection_is_dropped_and_the_poll_repeated(path: Path, serve: Serv
     assert first.connection != second.connection
 
 
-@over_fleets
+@on_fleets
 def test_two_answers_that_were_swapped(path: Path, serve: Serve) -> None:
     swapped = {"op_1": "op_2", "op_2": "op_1"}
 
@@ -77,7 +83,7 @@ STRAY = {
 
 
 @pytest.mark.parametrize("pause", [0.0, 0.01], ids=["at once", "later"])
-@over_every_wait
+@on_every_wait
 def test_what_nobody_asked_for_on_an_idle_connection(
     path: Path, serve: Serve, pause: float
 ) -> None:
@@ -100,7 +106,7 @@ def test_what_nobody_asked_for_on_an_idle_connection(
     each(results, lambda row: ended(results[row], f"op_{list(STRAY).index(row):04d}"))
 
 
-@over_every_wait
+@on_every_wait
 def test_an_answer_that_comes_after_its_request_was_given_up(path: Path, serve: Serve) -> None:
     def late(request: Request) -> Iterator[Step]:
         yield 0.4
@@ -111,7 +117,7 @@ def test_an_answer_that_comes_after_its_request_was_given_up(path: Path, serve: 
     ended(within(lambda: path.one("op_1", client, raise_exception_if=None)), "op_1")
 
 
-@over_every_wait
+@on_every_wait
 def test_a_connection_that_closed_while_idle_costs_no_wait(path: Path, serve: Serve) -> None:
     def closing(request: Request) -> Iterator[Step]:
         yield good(request.op_id, "Running").wire()

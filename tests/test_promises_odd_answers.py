@@ -19,7 +19,12 @@ from nexus_operations import (
 )
 
 from tests.support.checks import each, ended, failed
-from tests.support.paths import Path, on_every_wait, on_fleets, on_gets
+from tests.support.paths import (
+    Path,
+    on_every_wait,
+    on_fleets,
+    on_gets,
+)
 from tests.support.replies import Reply, good
 from tests.support.worlds import (
     Answer,

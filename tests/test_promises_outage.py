@@ -26,7 +26,12 @@ from tests.conftest import PROJECT, SECRET
 from tests.support.checks import each, ended, failed, within
 from tests.support.clocks import client_of
 from tests.support.names import BlackHole, Names
-from tests.support.paths import Path, on_every_wait, on_fleets, over_every_path, over_every_wait
+from tests.support.paths import (
+    Path,
+    on_every_path,
+    on_every_wait,
+    on_fleets,
+)
 from tests.support.replies import Reply, good
 from tests.support.server import Server, Then, finished, free_port
 from tests.support.worlds import (
@@ -197,19 +202,19 @@ def test_good_answers_part_two_outages(path: Path) -> None:
     assert world.elapsed > 3600
 
 
-@over_every_path
+@on_every_path
 def test_a_name_that_nobody_knows(path: Path, names: Names) -> None:
     bounds = {"timeout": 1} if path.waits else {}
     for code in (socket.EAI_NONAME, socket.EAI_AGAIN, socket.EAI_FAIL):
         names.fail("nobody.example", code)
         client = client_of("http://nobody.example:81")
-        error = failed(within(lambda: path.one("op_1", client, **bounds)), NetworkConnectionError)
+        error = failed(within(lambda: path.one("op_1", client, **bounds)), NetworkConnectionError)  # noqa: B023
         assert not error.reached
         assert error.transient
         assert "nobody.example:81" in str(error)
 
 
-@over_every_path
+@on_every_path
 @pytest.mark.parametrize("name", ["a..b", "a" * 64 + ".example", "-.example", "xn--\u00e9.example"])
 def test_a_name_that_cannot_be_one(path: Path, plain_environment: None, name: str) -> None:
     """A bad argument, or a connection that fails, in words that name it."""
@@ -218,12 +223,12 @@ def test_a_name_that_cannot_be_one(path: Path, plain_environment: None, name: st
     try:
         result = within(lambda: path.one("op_1", client, **bounds))
     except ValueError as error:
-        assert "endpoint" in str(error)
+        assert "endpoint" in str(error)  # noqa: PT017
     else:
         assert name[:20] in str(failed(result, NetworkConnectionError))
 
 
-@over_every_path
+@on_every_path
 def test_an_address_that_swallows_connections(path: Path, black_hole: Dig) -> None:
     bounds = {"timeout": 1} if path.waits else {}
     hole = black_hole()
@@ -233,7 +238,7 @@ def test_an_address_that_swallows_connections(path: Path, black_hole: Dig) -> No
     assert f"127.0.0.1:{hole.port}" in str(error)
 
 
-@over_every_wait
+@on_every_wait
 def test_a_service_that_comes_up_late(path: Path, serve: Serve) -> None:
     port = free_port()
     client = client_of(f"http://127.0.0.1:{port}")
@@ -250,7 +255,7 @@ def test_a_service_that_comes_up_late(path: Path, serve: Serve) -> None:
             server.close()
 
 
-@over_every_path
+@on_every_path
 def test_a_certificate_that_nobody_trusts(path: Path, serve: Serve) -> None:
     """It would not pass by itself: a wait ends at once."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -262,7 +267,7 @@ def test_a_certificate_that_nobody_trusts(path: Path, serve: Serve) -> None:
     assert not server.requests
 
 
-@over_every_path
+@on_every_path
 def test_a_certificate_of_another_name(
     path: Path, serve: Serve, authority: trustme.CA, trusted: File
 ) -> None:
@@ -274,7 +279,7 @@ def test_a_certificate_of_another_name(
     assert not server.requests
 
 
-@over_every_path
+@on_every_path
 def test_a_certificate_that_is_trusted(
     path: Path, serve: Serve, server_tls: ssl.SSLContext
 ) -> None:
@@ -282,7 +287,7 @@ def test_a_certificate_that_is_trusted(
     ended(within(lambda: path.one("op_1", client_of(server))), "op_1")
 
 
-@over_every_path
+@on_every_path
 def test_plain_http_where_tls_was_expected(path: Path, serve: Serve) -> None:
     server = serve(finished)
     bounds = {"timeout": 1} if path.waits else {}
@@ -291,7 +296,7 @@ def test_plain_http_where_tls_was_expected(path: Path, serve: Serve) -> None:
     assert f"127.0.0.1:{server.port}" in str(error)
 
 
-@over_every_path
+@on_every_path
 @pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_a_client_certificate_that_is_refused(
     path: Path,
@@ -332,7 +337,7 @@ PROXIES: dict[str, tuple[Any, bool]] = {
 
 
 @pytest.mark.parametrize("what", PROXIES)
-@over_every_path
+@on_every_path
 def test_a_proxy_that_does_not_connect(
     path: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
@@ -351,7 +356,7 @@ def test_a_proxy_that_does_not_connect(
         assert len(proxy.requests) == 1
 
 
-@over_every_path
+@on_every_path
 def test_a_proxy_that_is_not_there(
     path: Path, monkeypatch: pytest.MonkeyPatch, names: Names
 ) -> None:
@@ -365,13 +370,13 @@ def test_a_proxy_that_is_not_there(
     assert not error.reached
 
 
-@over_every_wait
+@on_every_wait
 def test_connections_that_are_reset_again_and_again(path: Path, serve: Serve) -> None:
     server = serve(lambda r: Then.RESET if r.nth < 8 else finished(r))
     ended(within(lambda: path.one("op_1", client_of(server))), "op_1")
 
 
-@over_every_wait
+@on_every_wait
 def test_a_server_that_keeps_no_connection(path: Path, serve: Serve) -> None:
     headers = {"Connection": "close"}
     server = serve(lambda r: good(r.op_id, "Finished" if r.nth > 5 else "Running", headers))

@@ -14,7 +14,12 @@ from nexus_operations import AsyncClient, Client, Fixed, NexusError
 
 from tests.conftest import PROJECT, SECRET
 from tests.support.checks import each, within
-from tests.support.paths import Path, on_every_path, on_every_wait, on_fleets, over_fleets
+from tests.support.paths import (
+    Path,
+    on_every_path,
+    on_every_wait,
+    on_fleets,
+)
 from tests.support.server import Server, finished, running
 from tests.support.worlds import World, answers, is_finished, is_refused, is_running, script
 
@@ -219,7 +224,7 @@ def test_many_threads_at_their_deadline(serve: Serve) -> None:
     took_its_time(server, PACE)
 
 
-@over_fleets
+@on_fleets
 def test_two_fleets_of_one_client(path: Path, serve: Serve) -> None:
     server = serve(finished)
     ids = [f"op_{n}" for n in range(15)]
@@ -238,10 +243,7 @@ def test_two_fleets_of_one_client(path: Path, serve: Serve) -> None:
             operations = client.get_project(PROJECT).operations
             await asyncio.gather(path.aon(operations, ids), path.aon(operations, ids))
 
-    from tests.support.engines import engine
-
-    with engine(path.engine):
-        within(lambda: asyncio.run(awaited()) if path.awaited else sync())
+    within(lambda: asyncio.run(awaited()) if path.awaited else sync())
     assert len(server.requests) == 30
     took_its_time(server, PACE)
 

@@ -10,11 +10,17 @@ from typing import Any
 import pytest
 
 from tests.conftest import PROJECT, SECRET
-from tests.support.checks import each, ended, within
+from tests.support.checks import each, ended, failed, within
 from tests.support.clocks import client_of
-from tests.support.paths import EVERY, Path, over_every_path, over_every_wait
-from tests.support.replies import good
-from tests.support.server import Request, Server, finished
+from tests.support.names import Names
+from tests.support.paths import (
+    EVERY,
+    Path,
+    on_every_path,
+    on_every_wait,
+)
+from tests.support.replies import good, trouble
+from tests.support.server import Server, finished
 
 Serve = Callable[..., Server]
 
@@ -51,7 +57,7 @@ ODD_IDS = [
 UNRESERVED = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~%")
 
 
-@over_every_path
+@on_every_path
 def test_odd_ids_stay_in_their_segment(path: Path, serve: Serve) -> None:
     server = serve(lambda r: good(urllib.parse.unquote(r.target.rsplit("/", 1)[1])))
     bounds = {"timeout": 1} if path.waits else {}
@@ -70,7 +76,7 @@ def test_odd_ids_stay_in_their_segment(path: Path, serve: Serve) -> None:
 
 def test_the_head_of_a_request_is_the_same_on_every_path(serve: Serve) -> None:
     heads: dict[str, Any] = {}
-    for path in [with_engine for path in EVERY for with_engine in path.engines]:
+    for path in EVERY:
         server = serve(finished)
         within(lambda path=path, server=server: path.one("op_1", client_of(server)))  # type: ignore[misc]
         lines = server.requests[0].raw.decode().split("\r\n")
@@ -90,7 +96,7 @@ def check_equal(value: object, expected: object) -> None:
     assert value == expected
 
 
-@over_every_wait
+@on_every_wait
 def test_cookies_are_neither_kept_nor_sent(path: Path, serve: Serve) -> None:
     headers = {"Set-Cookie": "lb=sticky; Path=/; Domain=localhost"}
     server = serve(lambda r: good(r.op_id, "Finished" if r.nth > 3 else "Running", headers))
@@ -100,7 +106,7 @@ def test_cookies_are_neither_kept_nor_sent(path: Path, serve: Serve) -> None:
     assert not [r for r in server.requests if r.header("Cookie") is not None]
 
 
-@over_every_path
+@on_every_path
 def test_credentials_of_a_netrc_stay_there(
     path: Path, serve: Serve, tmp_path: File, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,7 +124,7 @@ def test_credentials_of_a_netrc_stay_there(
     assert server.requests[0].header("Authorization") is None
 
 
-@over_every_path
+@on_every_path
 @pytest.mark.parametrize("base", ["", "/", "/base", "/base/", "/a%20b/c", "/a%2Fb", "/é"])
 def test_the_path_of_the_endpoint_is_kept(path: Path, serve: Serve, base: str) -> None:
     server = serve(finished)
@@ -127,12 +133,9 @@ def test_the_path_of_the_endpoint_is_kept(path: Path, serve: Serve, base: str) -
     assert server.requests[0].target == f"{kept}/projects/{PROJECT}/operations/op_1"
 
 
-@over_every_path
+@on_every_path
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_no_redirect_is_followed(path: Path, serve: Serve, status: int) -> None:
-    from tests.support.checks import failed
-    from tests.support.replies import trouble
-
     elsewhere = serve(finished)
     target = f"{elsewhere.url}/projects/{PROJECT}/operations/op_1"
     server = serve(lambda _: trouble(status, Location=target))
@@ -141,7 +144,7 @@ def test_no_redirect_is_followed(path: Path, serve: Serve, status: int) -> None:
     assert not elsewhere.requests
 
 
-@over_every_path
+@on_every_path
 def test_a_plain_proxy_is_used_and_gets_no_secret_of_its_own(
     path: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,7 +158,7 @@ def test_a_plain_proxy_is_used_and_gets_no_secret_of_its_own(
     assert request.header("Proxy-Authorization") == "Basic bWU6d29yZA=="
 
 
-@over_every_path
+@on_every_path
 @pytest.mark.parametrize("value", ["127.0.0.1", "*", "localhost, 127.0.0.1", ".example,127.0.0.1"])
 def test_no_proxy_is_heeded(
     path: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch, value: str
@@ -167,19 +170,24 @@ def test_no_proxy_is_heeded(
     assert not proxy.requests
 
 
-@over_every_path
-@pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "localhost."])
-def test_hosts_by_name(path: Path, serve: Serve, host: str) -> None:
+HOSTS = ["service", "Service.Example", "service.example.", "a-b.example", "xn--bcher-kva.example"]
+
+
+@on_every_path
+def test_hosts_by_name(path: Path, serve: Serve, names: Names) -> None:
     server = serve(finished)
-    url = server.url.replace("127.0.0.1", host)
-    ended(within(lambda: path.one("op_1", client_of(url))), "op_1")
+
+    def check(host: str) -> None:
+        for spelling in (host, host.lower()):
+            names.add(spelling, "127.0.0.1")
+        url = f"http://{host}:{server.port}"
+        ended(within(lambda: path.one("op_1", client_of(url))), "op_1")
+        assert server.requests[-1].header("Host") == f"{host.lower()}:{server.port}"
+
+    each(HOSTS, check)
 
 
-def sent(request: Request) -> str:
-    return request.raw.decode("latin-1")
-
-
-@over_every_path
+@on_every_path
 def test_a_secret_with_odd_characters_arrives_as_it_is(path: Path, serve: Serve) -> None:
     secret = "a b:c,d;e=f\"g'h\\i~{}|%41"
     server = serve(finished)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from email.utils import formatdate
@@ -20,7 +21,12 @@ from nexus_operations.testing import EPOCH
 
 from tests.conftest import PROJECT, SECRET
 from tests.support.checks import each, ended, failed
-from tests.support.paths import Path, on_every_path, on_every_wait, on_fleets
+from tests.support.paths import (
+    Path,
+    on_every_path,
+    on_every_wait,
+    on_fleets,
+)
 from tests.support.worlds import (
     START,
     World,
@@ -245,8 +251,6 @@ def test_a_hold_carries_no_later_wait_past_its_deadline(path: Path) -> None:
             assert world.elapsed - before == pytest.approx(20, abs=0.1)
 
     if path.awaited:
-        import asyncio
-
         asyncio.run(awaited_waits())
     else:
         with Client(SECRET, **world.client) as client:

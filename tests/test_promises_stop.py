@@ -14,17 +14,15 @@ from tests.conftest import PROJECT, SECRET
 from tests.support.checks import within
 from tests.support.children import Child
 from tests.support.clocks import client_of
-from tests.support.engines import engine
 from tests.support.names import Names
 from tests.support.paths import (
     Path,
+    on_awaited_paths,
     on_every_path,
     on_fleets,
     on_sync,
-    over_awaited_paths,
-    over_sync,
-    over_sync_fleets,
-    over_sync_paths,
+    on_sync_fleets,
+    on_sync_paths,
 )
 from tests.support.replies import trouble
 from tests.support.server import Server, Then, finished, running, silence
@@ -57,7 +55,7 @@ def quiet(server: Server) -> None:
 
 
 @each_phase
-@over_sync
+@on_sync
 def test_an_event_set_meanwhile(path: Path, serve: Serve, phase: str) -> None:
     answer, options = PHASES[phase]
     server = serve(answer)
@@ -105,7 +103,7 @@ def test_an_event_set_by_a_progress_function(path: Path) -> None:
     assert path.many or len(world.asked) == 1  # a fleet polls on until its caller's thread looks
 
 
-@over_sync
+@on_sync
 def test_an_event_while_a_name_is_resolved(path: Path, names: Names) -> None:
     names.hang("slow.example")
     event = threading.Event()
@@ -120,7 +118,7 @@ def test_an_event_while_a_name_is_resolved(path: Path, names: Names) -> None:
     assert within(lambda: path.one("op_1", client, abort_event=event), SOON) is None
 
 
-@over_sync_fleets
+@on_sync_fleets
 def test_an_event_leaves_what_had_ended(path: Path, serve: Serve) -> None:
     server = serve(lambda r: finished(r) if r.op_id == "op_1" else running(r))
     event = threading.Event()
@@ -182,12 +180,12 @@ CALL = """
     except BaseException as error:
         told = {"raised": type(error).__name__}
     tell(**told, threads=[t.name for t in threading.enumerate() if "nexus" in t.name and "fleet" in t.name])
-"""
+"""  # noqa: E501
 
 
 def interrupted(path: Path, server: Server, where: str, requests: int) -> dict[str, Any]:
     """Press Ctrl-C once so many requests have come; return what the program tells."""
-    with Child(CALL, server.url, path.method, where, engine=path.engine) as child:
+    with Child(CALL, server.url, path.method, where) as child:
         server.wait_for(requests, 40)
         time.sleep(0.15)
         child.interrupt()
@@ -195,7 +193,7 @@ def interrupted(path: Path, server: Server, where: str, requests: int) -> dict[s
 
 
 @pytest.mark.parametrize("answer", [silence, running], ids=["in flight", "asleep"])
-@over_sync_paths
+@on_sync_paths
 def test_ctrl_c(path: Path, serve: Serve, answer: Any) -> None:
     if path.method == "get" and answer is running:
         answer = silence
@@ -212,7 +210,7 @@ def test_ctrl_c(path: Path, serve: Serve, answer: Any) -> None:
 @pytest.mark.parametrize(
     "where", ["in a progress function", "in the source of ids", "in the body of the loop"]
 )
-@over_sync_fleets
+@on_sync_fleets
 def test_ctrl_c_in_code_of_the_callers_own(path: Path, serve: Serve, where: str) -> None:
     if where == "in the body of the loop" and path.method == "wait_all":
         pytest.skip("no loop")
@@ -225,7 +223,7 @@ def test_ctrl_c_in_code_of_the_callers_own(path: Path, serve: Serve, where: str)
     quiet(server)
 
 
-@over_sync
+@on_sync
 def test_ctrl_c_while_a_name_is_resolved(path: Path, serve: Serve) -> None:
     server = serve(finished)
     hang = """
@@ -243,7 +241,7 @@ def test_ctrl_c_while_a_name_is_resolved(path: Path, serve: Serve) -> None:
     """
     source = hang + CALL
     arguments = ("http://slow.example", path.method, "in the call")
-    with Child(source, *arguments, engine=path.engine, PORT=str(server.port)) as child:
+    with Child(source, *arguments, PORT=str(server.port)) as child:
         server.wait_for(1, 40)
         time.sleep(0.1)
         child.interrupt()
@@ -277,7 +275,7 @@ def test_what_a_progress_function_raises(path: Path) -> None:
             try:
                 path.one("op_1", world.client, progress=progress)
             except BaseException as found:  # noqa: BLE001
-                return found
+                return found  # noqa: B023
             return None
 
         found = within(call, SOON)
@@ -291,20 +289,19 @@ def test_what_a_progress_function_raises(path: Path) -> None:
 CLOSED = (NexusError, ValueError)
 
 
-@over_sync_paths
+@on_sync_paths
 def test_a_client_that_was_closed(path: Path, serve: Serve) -> None:
     server = serve(finished)
-    with engine(path.engine):
-        client = Client(SECRET, endpoint=server.url)
-        client.close()
-        client.close()
-        operations = client.get_project(PROJECT).operations
-        with pytest.raises(CLOSED, match="closed"):
-            within(lambda: path.call(operations, ["op_1"]))
+    client = Client(SECRET, endpoint=server.url)
+    client.close()
+    client.close()
+    operations = client.get_project(PROJECT).operations
+    with pytest.raises(CLOSED, match="closed"):
+        within(lambda: path.call(operations, ["op_1"]))
     assert not server.requests
 
 
-@over_awaited_paths
+@on_awaited_paths
 def test_an_awaited_client_that_was_closed(path: Path, serve: Serve) -> None:
     import asyncio
 
@@ -319,34 +316,33 @@ def test_an_awaited_client_that_was_closed(path: Path, serve: Serve) -> None:
         operations = client.get_project(PROJECT).operations
         await path.coroutine(operations, ["op_1"])
 
-    with engine(path.engine), pytest.raises(CLOSED, match="closed"):
+    with pytest.raises(CLOSED, match="closed"):
         within(lambda: asyncio.run(run()))
     assert not server.requests
 
 
 @pytest.mark.parametrize("answer", [silence, running], ids=["in flight", "asleep"])
-@over_sync_paths
+@on_sync_paths
 def test_a_client_that_is_closed_meanwhile(path: Path, serve: Serve, answer: Any) -> None:
     if path.method == "get" and answer is running:
         answer = silence
     server = serve(answer)
-    with engine(path.engine):
-        client = Client(SECRET, endpoint=server.url)
-        operations = client.get_project(PROJECT).operations
+    client = Client(SECRET, endpoint=server.url)
+    operations = client.get_project(PROJECT).operations
 
-        def close() -> None:
-            server.wait_for(1)
-            time.sleep(0.05)
-            client.close()
+    def close() -> None:
+        server.wait_for(1)
+        time.sleep(0.05)
+        client.close()
 
-        threading.Thread(target=close, daemon=True).start()
-        bounds = {"schedule": Fixed(0.3)} if path.waits else {}
-        try:
-            within(lambda: path.call(operations, ["op_1"], **bounds), SOON)
-        except ExceptionGroup as group:
-            assert all(isinstance(error, CLOSED) for error in group.exceptions)
-        except CLOSED:
-            pass
+    threading.Thread(target=close, daemon=True).start()
+    bounds = {"schedule": Fixed(0.3)} if path.waits else {}
+    try:
+        within(lambda: path.call(operations, ["op_1"], **bounds), SOON)
+    except ExceptionGroup as group:
+        assert all(isinstance(error, CLOSED) for error in group.exceptions)  # noqa: PT017
+    except CLOSED:
+        pass
     quiet(server)
 
 
@@ -358,12 +354,12 @@ def test_nothing_is_left_behind(path: Path) -> None:
     assert not [name for name in after if name.startswith("nexus-operations-fleet")]
 
 
-@over_sync_fleets
+@on_sync_fleets
 def test_leaving_the_iteration_ends_the_polls(path: Path, serve: Serve) -> None:
     if path.method != "as_completed":
         pytest.skip("no iteration")
     server = serve(lambda r: finished(r) if r.op_id == "op_1" else running(r))
-    with engine(path.engine), Client(SECRET, endpoint=server.url) as client:
+    with Client(SECRET, endpoint=server.url) as client:
         operations = client.get_project(PROJECT).operations
         for outcome in operations.as_completed(["op_1", "op_2"], schedule=Fixed(0.02)):
             assert outcome.op_id == "op_1"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from nexus_operations import (
     Operation,
     RequestTimeoutError,
 )
+from nexus_operations.testing import VirtualClock
 
 from tests.support.checks import each, ended, failed, within
 from tests.support.clocks import client_of
@@ -26,8 +28,6 @@ from tests.support.paths import (
     on_every_path,
     on_every_wait,
     on_fleets,
-    over_every_path,
-    over_every_wait,
     row_of,
 )
 from tests.support.replies import good
@@ -69,7 +69,7 @@ SLOW: dict[str, Callable[[Request], Any]] = {
 }
 
 
-@over_every_path
+@on_every_path
 def test_an_answer_that_does_not_come_to_an_end(path: Path, serve: Serve) -> None:
     """All of them would last for ever; a request ends by its own time, however much arrives."""
     server = serve(lambda request: SLOW[row_of(SLOW, request.op_id)](request))
@@ -91,7 +91,7 @@ def test_an_answer_that_does_not_come_to_an_end(path: Path, serve: Serve) -> Non
     each(SLOW, check)
 
 
-@over_every_wait
+@on_every_wait
 def test_a_slow_answer_does_not_hold_max_wait(path: Path, serve: Serve) -> None:
     """The last poll is given 5 s at most, however long a request may take."""
     server = serve(silence)
@@ -100,7 +100,7 @@ def test_a_slow_answer_does_not_hold_max_wait(path: Path, serve: Serve) -> None:
     failed(within(lambda: path.one("op_1", client, **bounds)), RequestTimeoutError)
 
 
-@over_every_path
+@on_every_path
 def test_a_handshake_that_does_not_come_to_an_end(path: Path, serve: Serve) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         bounds = {"timeout": 1} if path.waits else {}
@@ -110,7 +110,7 @@ def test_a_handshake_that_does_not_come_to_an_end(path: Path, serve: Serve) -> N
         assert error.transient
 
 
-@over_every_path
+@on_every_path
 def test_a_proxy_that_says_nothing(
     path: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,7 +121,7 @@ def test_a_proxy_that_says_nothing(
     assert error.transient
 
 
-@over_every_path
+@on_every_path
 def test_many_addresses_that_swallow_connections(path: Path, names: Names, black_hole: Dig) -> None:
     """The time is for all addresses together."""
     hole = black_hole()
@@ -133,7 +133,7 @@ def test_many_addresses_that_swallow_connections(path: Path, names: Names, black
     assert error.transient
 
 
-@over_every_path
+@on_every_path
 def test_an_address_that_swallows_connections_before_one_that_answers(
     path: Path, serve: Serve, names: Names, black_hole: Dig
 ) -> None:
@@ -145,7 +145,7 @@ def test_an_address_that_swallows_connections_before_one_that_answers(
     ended(within(lambda: path.one("op_1", client, **bounds)), "op_1")
 
 
-@over_every_path
+@on_every_path
 def test_an_address_that_refuses_before_one_that_answers(
     path: Path, serve: Serve, names: Names
 ) -> None:
@@ -156,7 +156,7 @@ def test_an_address_that_refuses_before_one_that_answers(
     ended(within(lambda: path.one("op_1", client, **bounds)), "op_1")
 
 
-@over_every_path
+@on_every_path
 def test_a_name_that_hangs(path: Path, names: Names) -> None:
     names.hang("slow.example")
     bounds = {"timeout": 1} if path.waits else {}
@@ -166,7 +166,7 @@ def test_a_name_that_hangs(path: Path, names: Names) -> None:
     assert not error.reached
 
 
-@over_every_wait
+@on_every_wait
 def test_a_name_that_hangs_once(path: Path, serve: Serve, names: Names) -> None:
     """The resolution that was left behind disturbs no later poll."""
     server = serve(finished)
@@ -177,7 +177,7 @@ def test_a_name_that_hangs_once(path: Path, serve: Serve, names: Names) -> None:
     ended(within(lambda: path.one("op_1", client), 8), "op_1")
 
 
-@over_every_wait
+@on_every_wait
 def test_more_names_that_hang_than_threads(path: Path, names: Names) -> None:
     names.hang("slow.example")
     client = client_of("http://slow.example", request_timeout=0.1, max_concurrency=8)
@@ -341,20 +341,35 @@ def test_a_clock_that_leaps_past_the_deadline(path: Path) -> None:
     assert len(world.asked) <= 3
 
 
+class Suspended(VirtualClock):
+    """A clock whose first sleep takes a million seconds more."""
+
+    leap = 1e6
+
+    def _leap(self) -> None:
+        self.now += self.leap
+        self.leap = 0.0
+
+    def sleep(self, seconds: float, abort_event: threading.Event | None = None) -> bool:
+        """Sleep, and more."""
+        going_on = super().sleep(seconds, abort_event)
+        if seconds:
+            self._leap()
+        return going_on
+
+    async def async_sleep(self, seconds: float | None, wake: asyncio.Event | None = None) -> None:
+        """Sleep, and more."""
+        before = self.now
+        await super().async_sleep(seconds, wake)
+        if self.now > before:
+            self._leap()
+
+
 @on_every_wait
-def test_a_clock_that_leaps_while_it_sleeps(path: Path) -> None:
-    world = World(is_finished)
-
-    def answer(asked: Asked) -> Any:
-        return is_running(asked) if asked.nth == 1 else is_finished(asked)
-
-    world = World(answer)
-    sleep = world.clock.sleep
-
-    def leap(seconds: float, abort_event: Any = None) -> bool:
-        return sleep(seconds + 1e6, abort_event)
-
-    world.clock.sleep = leap  # type: ignore[method-assign]
+def test_a_machine_that_was_suspended_while_the_call_slept(path: Path) -> None:
+    """The deadline is long past; the last poll is made all the same."""
+    world = World(lambda asked: is_running(asked) if asked.nth == 1 else is_finished(asked))
+    world.client["clock"] = world.clock = Suspended()
     ended(path.one("op_1", world.client, max_wait=100, schedule=Fixed(5)), "op_1")
 
 
@@ -371,7 +386,7 @@ def test_a_listener_that_is_gone_is_not_taken_for_slow(plain_environment: None) 
         socket.create_connection(("127.0.0.1", free_port()), timeout=5)
 
 
-@over_every_path
+@on_every_path
 def test_an_answer_in_many_pieces_within_its_time(path: Path, serve: Serve) -> None:
     def pieces(request: Request) -> Iterator[Step]:
         whole = good(request.op_id).wire()

@@ -8,6 +8,7 @@ plain JSON first, checked, and built then.
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -233,29 +234,37 @@ class Annotator:
         if not own:
             # An object that is nothing but alternatives is one of them, not a struct of its own.
             return own
-        for name in flat.get("required", ()):
-            own.setdefault(name, True)
+        if flat.get("additionalProperties", True) is False:
+            return {**dict.fromkeys(flat.get("required", ()), False), **own}
         others: dict[str, list[Schema]] = {}
-        for inner in self._conditional(flat):
-            for name, schema in inner.items():
-                if name not in own:
-                    others.setdefault(name, []).append(schema)
+        for part in (flat, *self._conditional(flat)):
+            dependent = part.get("dependentRequired", {})
+            for name in (
+                *part.get("required", ()),
+                *dependent,
+                *itertools.chain(*dependent.values()),
+            ):
+                others.setdefault(name, [])
+            for name, schema in part.get("properties", {}).items():
+                others.setdefault(name, []).append(schema)
         for name, found in others.items():
             at = join(str(flat.get("x-at")), "properties", name)
-            own[name] = found[0] if len(found) == 1 else {"anyOf": found, "x-at": at}
+            several: Schema = {"anyOf": found, "x-at": at} if found else True
+            own.setdefault(name, found[0] if len(found) == 1 else several)
         return own
 
-    def _conditional(self, flat: dict[str, Any], depth: int = 0) -> Iterable[dict[str, Schema]]:
-        """Yield the properties that a part of a schema adds under a condition."""
+    def _conditional(self, flat: dict[str, Any], depth: int = 0) -> Iterable[dict[str, Any]]:
+        """Yield the parts of a schema that hold under a condition."""
         parts: list[Schema] = [flat[key] for key in ("if", "then", "else") if key in flat]
         for key in ("anyOf", "oneOf", "allOf"):
             parts += flat.get(key, ())
+        parts += [flat["not"]] if "not" in flat else []
         parts += flat.get("dependentSchemas", {}).values()
         for part in parts:
             if isinstance(part, bool) or depth > 4:
                 continue
             inner = self._merger.resolve(part)
-            yield inner.get("properties", {})
+            yield inner
             yield from self._conditional(inner, depth + 1)
 
     def _struct(
@@ -268,9 +277,12 @@ class Annotator:
         struct = Struct(*taken, str(flat.get("x-at", "")), described, is_closed)
         own = {"type", "properties", "required", "additionalProperties", "x-at", "x-struct"}
         leftover = {key: value for key, value in assertions(flat).items() if key not in own}
-        is_sensitive = not is_closed and _concerns_unknown_keys(leftover, self._schemas.named)
-        if not is_closed:
-            leftover = {k: v for k, v in leftover.items() if k not in UNKNOWN_KEYS}
+        known = {
+            key: value
+            for key, value in leftover.items()
+            if is_closed or not _concerns_unknown_keys({key: value}, self._schemas.named)
+        }
+        is_sensitive, leftover = known != leftover, known
         struct.leftover = leftover or None
         struct.schema = schema if is_sensitive else None
         schema["x-struct"] = struct.name
@@ -291,7 +303,7 @@ class Annotator:
         for key, schema in self._properties(flat).items():
             if schema is False:
                 if key in required:
-                    self._refuse(flat, key, "required by one schema of `allOf`, closed by another")
+                    self._refuse(flat, key, "it is required, and `additionalProperties` forbids it")
                 continue
             if any(c in '\\"' or c < " " for c in key):
                 at = join(struct.pointer, "properties", key)
@@ -382,13 +394,14 @@ class Annotator:
 
     def _number(self, flat: dict[str, Any], _: tuple[str, ...]) -> Type:
         metas, is_exact = integer_bounds(flat)
-        names = {
-            "minimum": "ge",
-            "maximum": "le",
-            "exclusiveMinimum": "gt",
-            "exclusiveMaximum": "lt",
-        }
-        floats = {meta: flat[key] for key, meta in names.items() if key in flat}
+        floats: dict[str, float] = {}
+        for names, tightest in ((("minimum", "ge", "gt"), max), (("maximum", "le", "lt"), min)):
+            key, inclusive, exclusive = names
+            other = "exclusiveM" + key[1:]
+            found = [flat[one] for one in (key, other) if one in flat]
+            if found:
+                is_open = flat.get(other) == tightest(found)
+                floats[exclusive if is_open else inclusive] = tightest(found)
         step = flat.get("multipleOf")
         if isinstance(step, int):
             floats["multiple_of"] = step

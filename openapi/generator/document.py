@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 import yaml
 
+NAMES = {dict: "object", list: "array"}
 YAML_TAG = "tag:yaml.org,2002:"
 
 
@@ -136,10 +137,10 @@ def load(path: Path) -> Document:
             f"{path}: OpenAPI {content['openapi']!s:.20} is not known; 3.0 to 3.2 are"
         )
     for key, kind in (("info", dict), ("paths", dict), ("components", dict), ("tags", list)):
-        if not isinstance(content.get(key) or kind(), kind):
-            raise DocumentError(f"{path}: #/{key}: expected an {kind.__name__}")
+        if not isinstance(content.get(key, kind()), kind | None):
+            raise DocumentError(f"{path}: #/{key}: expected an {NAMES[kind]}")
     for name, part in (content.get("components") or {}).items():
-        if not isinstance(part or {}, dict):
+        if not isinstance(part, dict | None):
             raise DocumentError(f"{path}: #/components/{name}: expected an object")
     return Document(content)
 

@@ -17,6 +17,8 @@ METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace", 
 LOCATIONS = ("path", "query", "header", "cookie")
 IGNORED_HEADERS = ("accept", "content-type", "authorization")
 """Header parameters that OpenAPI says to ignore: other parts of the document say them."""
+RESERVED = frozenset({"client", "body", "content_type"})
+"""Arguments that the generated functions have beside the parameters."""
 FRIENDLY = {
     "date-time": f"{mark('', 'datetime')}.datetime",
     "date": f"{mark('', 'datetime')}.date",
@@ -220,13 +222,12 @@ class Endpoints:
                 order.get(one[0][1], 0) if one[0][0] == "path" else 0,
             ),
         )
-        plain = [identifier(key) for (_, key), _ in ordered]
-        taken = {"client", "body", "content_type"}
+        taken = set(RESERVED)
         for (place, key), (node, at) in ordered:
             name = identifier(key)
-            if plain.count(name) > 1 or name in taken:
-                places = {other for (other, k), _ in ordered if identifier(k) == name}
-                name = identifier(f"{key}_{place}") if len(places) > 1 or name in taken else name
+            places = {other for (other, inner), _ in ordered if identifier(inner) == name}
+            if len(places) > 1 or name in RESERVED:
+                name = identifier(f"{key}_{place}")
             name = distinct(name, taken)
             taken.add(name)
             parameter = self._parameter(endpoint, node, at, place, key, name)
@@ -376,5 +377,5 @@ def _short_name(path: str, method: str) -> str:
     words = [part for part in parts if not part.startswith("{")]
     last = re.sub(r"[{}]", "", words[-1] if words else "root")
     if parts and parts[-1].startswith("{"):
-        last = re.sub(r"(?<=[^s])s$", "", re.sub(r"ies$", "y", last))
+        last = re.sub(r"(?<=x|s)es$|(?<=ch|sh)es$|(?<=[^s])s$", "", re.sub(r"ies$", "y", last))
     return f"{method}_{last}"

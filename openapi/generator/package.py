@@ -155,6 +155,11 @@ def write(document: Document, content: Content, target: Path) -> None:
     with contextlib.redirect_stdout(io.StringIO()):
         project.build()
     _write_runtime(content, target)
+    for path in sorted(target.rglob("*.py")):
+        try:
+            compile(path.read_text("utf-8"), path.name, "exec", dont_inherit=True)
+        except (SyntaxError, ValueError) as error:
+            raise GenerationError(f"{path.relative_to(target)}: no Python: {error}") from error
     tools = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     for hook in hooks:
         command = hook.split()

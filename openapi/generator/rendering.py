@@ -219,15 +219,13 @@ class Renderer:
             )
         )
         shown = [_plain(names.resolve(code)) for code in parsed if code != "None"]
-        result = " | ".join(sorted(dict.fromkeys(shown))) or "None"
+        result = " | ".join(sorted(dict.fromkeys(shown))) or names.resolve(ANY_NAME)
         if names.resolve(ANY_NAME) in shown:
             result = names.resolve(ANY_NAME)
         bodies = [self._body(body, names) for body in endpoint.bodies]
         context = {
             "result": result,
-            "optional": result
-            if result in ("None", names.resolve(ANY_NAME))
-            else f"{result} | None",
+            "optional": result if result == names.resolve(ANY_NAME) else f"{result} | None",
             "signature": self._signature(endpoint, names),
             "client": names.use("client", "AuthenticatedClient")
             + ("" if endpoint.requires_security else f" | {names.use('client', 'Client')}"),
@@ -417,8 +415,7 @@ def docstring(text: str, indent: int) -> str:
             else [line.rstrip()]
         )
     escaped = "\n".join(lines).replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
-    if escaped.endswith('"'):
-        escaped = escaped[:-1] + '\\"'
+    escaped = re.sub(r'(?<!\\)((?:\\\\)*)"$', r'\1\\"', escaped)
     body = escaped.replace("\n", "\n" + " " * indent)
     body = re.sub(r"[ \t]+$", "", body, flags=re.MULTILINE)
     closing = "\n" + " " * indent if "\n" in body else ""

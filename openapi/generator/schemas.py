@@ -9,6 +9,7 @@ the formats included) stand in `x-patterns` as Python's, bounds of integer forma
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator
 from typing import Any
 
 from . import patterns
@@ -94,6 +95,7 @@ class Schemas:
     def __init__(self, document: Document) -> None:
         self.document = document
         self.named: dict[str, Schema] = {}
+        self._depth = 0
 
     def read(self, node: Any, pointer: str) -> Schema:
         """Return a schema in the one spelling; note what it has that cannot be expressed."""
@@ -138,21 +140,31 @@ class Schemas:
                 self._refuse(pointer, "$ref", f"{advice} ({target:.120})")
                 return None
             self.named[target] = True
+            self._depth += 1
             self.named[target] = self.read(node, target)
-            if self._is_circular(target):
-                self._refuse(target, "$ref", "it refers to itself and to nothing else")
-                self.named[target] = True
+            self._depth -= 1
+            if self._depth == 0:
+                self._refuse_circles(target)
         return target
 
-    def _is_circular(self, target: str) -> bool:
-        seen = set[str]()
-        schema: Schema = {"$ref": target}
-        while isinstance(schema, dict) and "$ref" in schema:
-            if schema["$ref"] in seen:
-                return True
-            seen.add(schema["$ref"])
-            schema = self.named[schema["$ref"]]
-        return False
+    def _refuse_circles(self, target: str) -> None:
+        """Refuse schemas that need themselves to say what they allow."""
+        under_way, done = dict[str, None](), set[str]()
+
+        def visit(pointer: str) -> None:
+            under_way[pointer] = None
+            for inner in _references_in_place(self.named[pointer]):
+                if inner in under_way:
+                    self._refuse(
+                        inner, "$ref", "it is defined by itself: give it a value of its own"
+                    )
+                    self.named[inner] = True
+                elif inner not in done:
+                    visit(inner)
+            del under_way[pointer]
+            done.add(pointer)
+
+        visit(target)
 
     def _refuse(self, pointer: str, keyword: str, advice: str) -> bool:
         self.document.refuse(pointer, keyword, advice)
@@ -358,6 +370,21 @@ class Schemas:
         if references:
             result["discriminator"] = {"propertyName": name, "mapping": chosen}
         return True
+
+
+def _references_in_place(schema: Schema) -> Iterator[str]:
+    """Yield the schemas that a value is checked against together with this one."""
+    if isinstance(schema, bool):
+        return
+    if "$ref" in schema:
+        yield schema["$ref"]
+    for key in ("not", "if", "then", "else"):
+        yield from _references_in_place(schema.get(key, True))
+    for key in ("allOf", "anyOf", "oneOf"):
+        for inner in schema.get(key, ()):
+            yield from _references_in_place(inner)
+    for inner in schema.get("dependentSchemas", {}).values():
+        yield from _references_in_place(inner)
 
 
 def _labels(schema: dict[str, Any]) -> dict[str, Any]:

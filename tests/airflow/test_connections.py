@@ -305,7 +305,7 @@ class TestSharing:
     ) -> None:
         endpoint = simulator.endpoint
         monkeypatch.setenv("AIRFLOW_CONN_NEXUS_DEFAULT", connection(endpoint, max_rate=20))
-        ids = [simulator.start(DONE) for _ in range(20)]
+        ids = [simulator.start(DONE) for _ in range(25)]
 
         async def main() -> int:
             tasks = [asyncio.create_task(fire(trigger(op_id))) for op_id in ids]
@@ -320,8 +320,10 @@ class TestSharing:
 
         assert asyncio.run(main()) == 1
         made = [request.at for request in simulator.service.requests]
-        assert len(made) == 20
-        assert made[-1] - made[0] >= 19 / 20
+        assert len(made) == 25
+        # A connection is made before the first request: it may come that much closer to the rest.
+        assert made[-1] - made[1] >= 23 / 20
+        assert made[20] - made[0] >= 0.9
 
     def test_a_connection_that_was_changed_gets_a_client_of_its_own(
         self, simulator: Simulator

@@ -6,7 +6,8 @@ import asyncio
 import json
 import pickle
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -79,6 +80,24 @@ class TestDeferral:
         arguments = wish.trigger.serialize()[1]
         assert arguments["first_poll_at"] == pytest.approx(deferred_at + 8.0, abs=0.2)
         assert arguments["state"]["started_at"] <= deferred_at - 0.3
+
+    @pytest.mark.parametrize(
+        ("starting", "pause"), [(0.0, 8.0), (1.0, 8.0), (4.0, 20.0), (60.0, 40.0), (-5.0, 8.0)]
+    )
+    def test_it_waits_longer_where_the_worker_was_slow_to_start(
+        self, starting: float, pause: float, simulator: Simulator
+    ) -> None:
+        started = datetime.now(UTC) - timedelta(seconds=starting)
+        context = {"ti": SimpleNamespace(start_date=started)}
+
+        def first_poll(**options: Any) -> float:
+            task = NexusWaitOperator(
+                task_id="wait", op_id=simulator.start(STUCK), deferrable=True, **options
+            )
+            return again(deferred(lambda: task.execute(context))).first_poll_at - time.time()
+
+        assert first_poll() == pytest.approx(pause, abs=1.5)
+        assert first_poll(first_poll_after=3) == pytest.approx(3, abs=1.5)
 
     def test_what_ends_before_the_first_poll_stays_in_the_worker(
         self, simulator: Simulator

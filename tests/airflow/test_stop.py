@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.airflow import real
 from tests.airflow.parts import PARTS, ROOT, until
 
 
@@ -49,3 +50,15 @@ def test_a_stopped_run_leaves_nothing_behind(number: signal.Signals, tmp_path: P
         run.wait()
     assert processes_of(tmp_path) == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_is_left_out_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(real, "POSTGRES", [])
+    monkeypatch.setattr(real, "orderly", lambda: None)
+    monkeypatch.setattr("sys.argv", ["real", "--kill", "12", "--or-say-so"])
+    real.main()
+    said = capsys.readouterr().err
+    assert "NOT RUN: tests.airflow.real --kill 12" in said
+    assert "apt-get install postgresql" in said

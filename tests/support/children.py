@@ -12,14 +12,11 @@ import textwrap
 from typing import Any
 
 from tests.conftest import PROJECT, SECRET
-from tests.support.engines import HIDDEN
 
 HEAD = f"""
 import json, os, signal, sys, threading, time
 # A child of a shell's background job inherits an ignored SIGINT.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-if os.environ.get("WITHOUT_FAST"):
-    sys.modules.update(dict.fromkeys({HIDDEN!r}))
 SECRET, PROJECT = {SECRET!r}, {PROJECT!r}
 
 def tell(**values):
@@ -31,8 +28,8 @@ def tell(**values):
 class Child:
     """A Python program; a context manager that ends it."""
 
-    def __init__(self, source: str, *args: str, engine: str = "fast", **env: str) -> None:
-        values = {**os.environ, **env, **({"WITHOUT_FAST": "1"} if engine == "stock" else {})}
+    def __init__(self, source: str, *args: str, **env: str) -> None:
+        values = {**os.environ, **env}
         self.process = subprocess.Popen(
             [sys.executable, "-c", HEAD + textwrap.dedent(source), *args],
             env=values,

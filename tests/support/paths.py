@@ -1,10 +1,11 @@
 """Every way to ask for an operation, called by the same words.
 
-on_every_path     the eight ways to wait, and `get`, sync and awaited; in virtual time
+on_every_path     the eight ways to wait, and `get`, sync and awaited
 on_every_wait     the eight ways to wait
 on_fleets         the four that take many ids
-on_sync, on_awaited
-over_…            the same over a socket, each with every engine that it can have
+on_gets           the two of `get`
+on_sync, …        those of a sync client; with `_fleets` or `_paths` as above
+on_awaited, …     those of an awaited one
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ import pytest
 from nexus_operations import AsyncClient, Client, NexusError, Operation
 
 from tests.conftest import PROJECT, SECRET
-from tests.support.engines import ENGINES, engine
 
 Result = Operation | Exception | None
 
@@ -31,16 +31,13 @@ class Path:
     Attributes:
         method: The method of `operations` that is called.
         awaited: Whether it is the awaited client's.
-        engine: The engine below it.
     """
 
     method: str
     awaited: bool
-    engine: str = "fast"
 
     def __str__(self) -> str:
-        kind = "await " if self.awaited else ""
-        return f"{kind}{self.method}{'' if self.engine == 'fast' else ' without fast'}"
+        return f"{'await ' if self.awaited else ''}{self.method}"
 
     @property
     def many(self) -> bool:
@@ -52,22 +49,14 @@ class Path:
         """Whether it waits."""
         return self.method != "get"
 
-    @property
-    def engines(self) -> list[Path]:
-        """The same with every engine that it can have."""
-        if not self.awaited and not self.many:
-            return [self]
-        return [Path(self.method, self.awaited, name) for name in ENGINES]
-
     def run(self, op_ids: Any, client: dict[str, Any], **bounds: Any) -> list[Any]:
         """Return what each id ended in: the operation, `None`, or the library's error.
 
         Anything else that is raised is let through. `client` holds the client's arguments.
         """
-        with engine(self.engine):
-            if self.awaited:
-                return asyncio.run(self._awaited(op_ids, client, bounds))
-            return self._sync(op_ids, client, bounds)
+        if self.awaited:
+            return asyncio.run(self._awaited(op_ids, client, bounds))
+        return self._sync(op_ids, client, bounds)
 
     def table(self, rows: Iterable[str], client: dict[str, Any], **bounds: Any) -> dict[str, Any]:
         """Return what the operation of each row of a table ended in; see `row_of`.
@@ -182,10 +171,6 @@ WAITS = [*SINGLE, *FLEETS]
 EVERY = [*WAITS, *GETS]
 
 
-def _sockets(paths: list[Path]) -> list[Path]:
-    return [with_engine for path in paths for with_engine in path.engines]
-
-
 def _param(paths: list[Path]) -> Any:
     return pytest.mark.parametrize("path", paths, ids=str)
 
@@ -196,18 +181,11 @@ def _where(test: Callable[[Path], bool], paths: list[Path]) -> list[Path]:
 
 on_every_path = _param(EVERY)
 on_every_wait = _param(WAITS)
-on_single_waits = _param(SINGLE)
 on_fleets = _param(FLEETS)
 on_gets = _param(GETS)
 on_sync = _param(_where(lambda path: not path.awaited, WAITS))
+on_sync_fleets = _param(_where(lambda path: not path.awaited, FLEETS))
+on_sync_paths = _param(_where(lambda path: not path.awaited, EVERY))
 on_awaited = _param(_where(lambda path: path.awaited, WAITS))
-over_every_path = _param(_sockets(EVERY))
-over_every_wait = _param(_sockets(WAITS))
-over_fleets = _param(_sockets(FLEETS))
-over_gets = _param(_sockets(GETS))
-over_sync = _param(_sockets(_where(lambda path: not path.awaited, WAITS)))
-over_awaited_fleets = _param(_sockets(_where(lambda path: path.awaited, FLEETS)))
-over_sync_fleets = _param(_sockets(_where(lambda path: not path.awaited, FLEETS)))
-over_awaited_paths = _param(_sockets(_where(lambda path: path.awaited, EVERY)))
-over_sync_paths = _param(_sockets(_where(lambda path: not path.awaited, EVERY)))
-over_awaited = _param(_sockets(_where(lambda path: path.awaited, WAITS)))
+on_awaited_fleets = _param(_where(lambda path: path.awaited, FLEETS))
+on_awaited_paths = _param(_where(lambda path: path.awaited, EVERY))

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from tests.support.replies import Reply, good
 
 BACKLOG = 1024
+HANDSHAKE = b"\x16\x03"
+NOT_HTTP = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 class Then(enum.Enum):
@@ -161,6 +163,9 @@ class Server:
                     if not data:
                         return
                     pending += data
+                    if self._tls is None and pending.startswith(HANDSHAKE):
+                        connection.sendall(NOT_HTTP)
+                        return
                 raw, _, pending = pending.partition(b"\r\n\r\n")
                 if not self._react(raw, number, connection):
                     return

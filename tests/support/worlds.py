@@ -1,4 +1,4 @@
-"""Worlds in virtual time: a clock that only sleeping moves, and a service scripted answer by answer."""
+"""Worlds in virtual time: a clock that only sleeping moves, a service scripted by the answer."""
 
 from __future__ import annotations
 
@@ -13,9 +13,6 @@ import httpx
 from nexus_operations.testing import EPOCH, VirtualClock
 
 from tests.support.replies import Reply, good, trouble
-
-OTHERS_TURNS = 30
-"""Turns of the event loop in which other tasks can go on, before the clock moves."""
 
 START = VirtualClock().now
 CREATED = int((EPOCH + START) * 1000)
@@ -95,47 +92,15 @@ class World(httpx.BaseTransport, httpx.AsyncBaseTransport):
         return max((sum(t <= u < t + seconds - 1e-9 for u in times) for t in times), default=0)
 
 
-class _Sleepers(VirtualClock):
-    """A clock for many sleepers at once: it moves to whoever wakes first, once all are asleep."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._until: list[float] = []
-
-    async def async_sleep(self, seconds: float | None, wake: asyncio.Event | None = None) -> None:
-        """Sleep beside others, or until `wake` is set."""
-        if seconds is None:
-            if wake is not None:
-                await wake.wait()
-            return
-        until = self.now + seconds
-        self._until.append(until)
-        try:
-            while self.now < until - 1e-9:
-                for _ in range(OTHERS_TURNS):
-                    await asyncio.sleep(0)
-                    if wake is not None and wake.is_set():
-                        return
-                if min(self._until) >= until:
-                    self.now = max(self.now, until)
-        finally:
-            self._until.remove(until)
-
-
 class ManyAtOnce(World):
     """A world whose requests take virtual time beside each other, as much as they may take."""
-
-    def __init__(self, answer: Answer, **client: Any) -> None:
-        super().__init__(answer)
-        self.clock = _Sleepers()
-        self.client = {"transport": self, "clock": self.clock, **client}
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Answer as scripted; an exception comes when the request's time is up."""
         try:
             return super().handle_request(request)
         except httpx.TimeoutException:
-            self.clock.now += request.extensions["timeout"]["read"]
+            self.clock.now += whole_budget(request)
             raise
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -143,8 +108,13 @@ class ManyAtOnce(World):
         try:
             return World.handle_request(self, request)
         except httpx.TimeoutException:
-            await self.clock.async_sleep(request.extensions["timeout"]["read"])
+            await self.clock.async_sleep(whole_budget(request))
             raise
+
+
+def whole_budget(request: httpx.Request) -> float:
+    """Return the seconds that a request may take, without what real time took of them."""
+    return round(float(request.extensions["timeout"]["read"]), 2)
 
 
 def is_running(asked: Asked) -> Reply:

@@ -10,6 +10,7 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from ._client import AsyncClient, AsyncProject, Client, Project
+    from ._clock import Clock, SystemClock
     from ._core.durations import Durations
     from ._core.errors import (
         BadRequestError,

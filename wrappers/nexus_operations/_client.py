@@ -98,9 +98,9 @@ class Client(_ClientBase):
         endpoint: The base URL; by default the environment variable `DATATURE_API_BASE_URL`, else
             `https://api.datature.io`.
         request_timeout: Seconds (or a `timedelta`) that one request may take in total.
-        max_concurrency: Requests in flight, over all the client's calls. By default those of an
-            event loop are bounded, to 64 with the extra `fast`, else to 8, and those of the
-            caller's own threads are not.
+        max_concurrency: Requests in flight, over all the client's calls. By default the awaited
+            ones and those for many are bounded to 64 (8 over a transport of the caller's), and
+            single ones of the caller's own threads are not.
         max_rate: Requests per second, over all the client's calls; `None` for no bound.
         verify: Whose certificates are trusted: a PEM file, or an `ssl.SSLContext`; by default
             those of certifi and of `SSL_CERT_FILE` or `SSL_CERT_DIR`.

@@ -14,7 +14,7 @@ import gc
 import sys
 import threading
 import types
-from collections.abc import AsyncIterable, Iterator
+from collections.abc import AsyncIterable, Iterable, Iterator
 from typing import Any
 
 from ._fleet import Fleet
@@ -181,7 +181,7 @@ def reads_in_this_thread_only(source: object) -> bool:
     bound: tuple[type, ...] = (threading.local,)
     if sqlite := sys.modules.get("sqlite3"):
         bound += (sqlite.Cursor, sqlite.Connection)
-    skipped = (type, types.ModuleType, types.FunctionType, types.CodeType)
+    skipped = (type, types.ModuleType, types.CodeType)
     level: list[object] = [source]
     frame = getattr(source, "gi_frame", None)
     if frame is not None:
@@ -194,6 +194,13 @@ def reads_in_this_thread_only(source: object) -> bool:
             item
             for referrer in level
             if not isinstance(referrer, skipped)
-            for item in gc.get_referents(referrer)
+            for item in _referents(referrer)
         ]
     return False
+
+
+def _referents(item: object) -> Iterable[object]:
+    """Return what an object refers to; of a function what it closes over, not its module."""
+    return (
+        item.__closure__ or () if isinstance(item, types.FunctionType) else gc.get_referents(item)
+    )

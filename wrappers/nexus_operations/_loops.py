@@ -18,7 +18,7 @@ from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ._core.errors import NexusError
-from ._core.poller import Bounds
+from ._core.poller import LAST_POLL_TIMEOUT, Bounds
 from ._fleet import Fleet, Interruption, Outcome
 from ._http.exchange import Aborted
 from ._intake import CHUNK, IdReader, reads_in_this_thread_only
@@ -106,7 +106,10 @@ def snapshots(wait: Wait, shared: Shared, transport: Transport, stop: Stop) -> G
             left = wait.due - shared.clock.monotonic()
             if stop.is_set() or (left > 0 and not shared.clock.sleep(left, stop)):
                 _stopped(wait, stop)
-            elif (operation := poll(wait, shared, transport, stop)) is not None:
+                continue
+            if left > 0:
+                wait.woke(shared.clock.monotonic())
+            if (operation := poll(wait, shared, transport, stop)) is not None:
                 yield operation
     except KeyboardInterrupt as error:
         interrupt(wait, error)
@@ -171,6 +174,7 @@ async def snapshots_awaited(
                 left = wait.due - shared.clock.monotonic()
                 if left > 0:
                     await shared.clock.async_sleep(left, wake)
+                    wait.woke(shared.clock.monotonic())
                 elif (operation := await poll_awaited(wait, shared, transport)) is not None:
                     yield operation
         except asyncio.CancelledError as error:
@@ -276,6 +280,9 @@ async def run_fleet(
                 if left != 0.0 and await reader.comes_within(left):
                     continue
                 await clock.async_sleep(left, wake)
+                if clock.monotonic() > next_look + LAST_POLL_TIMEOUT:  # it was suspended
+                    for wait in fleet.running:
+                        wait.woke(clock.monotonic())
         finally:
             reader.stop()
             for task in in_flight:

@@ -131,22 +131,26 @@ class Operations(_Waits):
         schedule: Schedule | None = None,
         progress: Listener | bool = False,
     ) -> Operation | None:
-        """Retrieve an operation again and again until it has ended.
+        """Poll an operation until it has ended.
 
-        The first retrieval is made at once. Connection trouble, timeouts, 429 and 5xx do not end
-        the wait until they have lasted for `max_outage`; a `Retry-After` is honoured.
+        The first poll is made at once. Connection trouble, timeouts, 429 and 5xx do not end the
+        wait until they have lasted for `max_outage`; a `Retry-After` is honoured. After a good
+        answer, trouble that would be final (401, 403, 404, a response that breaks the contract) is
+        looked at again, up to two more times over a minute; the same again is final.
 
         Args:
-            op_id: The id of the operation.
-            timeout: The most retrievals made (a number, not a time), failed ones included;
-                `None` for no such bound.
-            raise_exception_if: The status, or statuses, to raise `OperationFailedError` for;
-                `None` for never. Of Queued, Running, Finished, Cancelled, Errored.
-            abort_event: Ends the wait within 50 ms of being set, with the result `None`.
-            max_wait: Seconds (or a `timedelta`) that the wait may take. The last retrieval is made
-                at that instant and may take 5 s. `None` for no such bound.
-            max_outage: Seconds (or a `timedelta`) without a successful retrieval that are
-                tolerated; `None` for no bound. An endpoint never connected to is given 60 s.
+            op_id: The id of the operation, or the operation link; or the state of a wait to resume,
+                whose polls and start count on.
+            timeout: The most polls made (a number, not a time), failed ones included; `None` for no
+                such bound.
+            raise_exception_if: The status, or statuses, to raise `OperationFailedError` for: words
+                or enum members; `None` for never. Any status may be named, but a misspelling of
+                Queued, Running, Finished, Cancelled or Errored is an error.
+            abort_event: Ends the wait within 0.2 s of being set, with the result `None`.
+            max_wait: Seconds (or a `timedelta`) from the start of the call to the deadline. The
+                last poll is made at the deadline and may take 5 s. `None` for no such bound.
+            max_outage: Seconds (or a `timedelta`) without a good answer that are tolerated; `None`
+                for no bound. An endpoint that the client never reached is given 60 s.
             schedule: When to poll; `Adaptive()` by default.
             progress: `True` shows a live bar in a terminal (on standard error) and in a notebook,
                 and nothing elsewhere; it needs the extra `progress`. Or a function, called with an
@@ -154,14 +158,15 @@ class Operations(_Waits):
 
         Returns:
             The operation once its status is terminal (Finished, Cancelled or Errored) and not named
-            by `raise_exception_if`; `None` where it was still running when a bound was reached or
-            the event was set.
+            by `raise_exception_if`; `None` if it was still running when a bound was reached or the
+            event was set.
 
         Raises:
             OperationFailedError: (a `BadRequestError`) Once the status is one named.
-            ValueError, TypeError: For a bad argument; no request is made.
-            NexusError: For a lasting outage, and for trouble that would not pass (401, 403, 404, a
-                response that breaks the contract).
+            ValueError, TypeError: For a bad argument; no request is made. `ValueError`, too, once
+                the client is closed.
+            NexusError: For a lasting outage, and for trouble that is final.
+            KeyboardInterrupt: On Ctrl-C, with the wait's state: see `Interruption.from_error`.
         """
         call = Call.from_arguments(locals())
         wait = self._begin(op_id, call)
@@ -254,15 +259,17 @@ class Operations(_Waits):
     ) -> list[Any]:
         """Wait for many operations at once; return what each ended in, in the order given.
 
-        One scheduler polls for all, within the client's `max_concurrency` and `max_rate`; each
-        operation has the bounds of `wait_until_done` for itself, counted from when its id was
-        taken. An id given twice is polled once.
+        One scheduler polls for all, within the client's `max_concurrency` and `max_rate`. The
+        bounds are those of `wait_until_done`; `max_wait` counts from the start of the call for all
+        of them. An id given twice is polled once.
 
         Args:
-            op_ids: The ids, from any iterable; a generator is read as operations end, and should
-                not block: polls wait meanwhile.
+            op_ids: The ids, links or states, from any iterable. A collection is checked before the
+                first request. Another iterable is read as operations end, in a thread of its own,
+                so that it may block; one that works in the caller's thread alone (SQLite's cursors)
+                is read there.
             timeout, raise_exception_if, max_wait, max_outage, schedule: As in `wait_until_done`.
-            abort_event: Ends the call within 50 ms of being set; what had not ended is `None`.
+            abort_event: Ends the call within 0.2 s of being set; what had not ended is `None`.
             on_error: What an error of one wait does: `"group"` raises all errors together as a
                 `WaitErrorGroup` once every wait has ended, with every outcome in it; `"first"`
                 raises the first at once and ends the others' waits; `"return"` puts errors into
@@ -271,12 +278,14 @@ class Operations(_Waits):
             progress: As in `wait_until_done`; a function is called in the thread that polls.
 
         Returns:
-            For each id the operation, `None` where it was still running at a bound, or the error.
+            For each id the operation, `None` if it was still running at a bound, or the error.
 
         Raises:
             WaitErrorGroup: With `on_error="group"`, if any wait ended in an error.
-            FleetInterrupted: (a `KeyboardInterrupt`) On Ctrl-C; tells what had ended and what not.
-            ValueError, TypeError: For a bad argument, an id in a list included; no request is made.
+            KeyboardInterrupt: On Ctrl-C; `Interruption.from_error` tells what had ended and what
+                had not, ids not yet taken included.
+            ValueError, TypeError: For a bad argument, an id in a collection included; no request is
+                made.
         """
         call = Call.from_arguments(locals())
         fleet, deadline = self._gather(op_ids, call, keep=True)
@@ -432,8 +441,9 @@ class AsyncOperations(_Waits):
     ) -> list[Any]:
         """Wait for many operations at once; return what each ended in, in the order given.
 
-        See `Operations.wait_all`. `op_ids` may be an async iterable, too. Cancellation raises
-        `FleetCancelled`, which tells what had ended and what had not.
+        See `Operations.wait_all`. `op_ids` may be an async iterable, too; another iterable that is
+        no collection is read in the event loop and should not block. `Interruption.from_error`
+        tells of a cancellation's error what had ended and what had not.
         """
         call = Call.from_arguments(locals())
         fleet, deadline = self._gather(op_ids, call, keep=True)

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._core import checks
 from ._core.errors import NexusError, TooManyRequestsError
-from ._core.poller import RETRY_AFTER_MAX, Bounds, Poll, Poller
+from ._core.poller import LAST_POLL_TIMEOUT, RETRY_AFTER_MAX, Bounds, Poll, Poller
 from ._core.updates import Listener, Update
 from ._show import tracing
 from ._show.progress import check_progress
@@ -45,6 +45,9 @@ LONGEST_AGE = 366 * 86400.0
 
 DATE_RESOLUTION = 1.0
 """Seconds to which a response's `Date` is exact."""
+
+SHORTEST_REQUEST = 0.05
+"""Seconds that a request must be given: with less the service would not be asked in earnest."""
 
 CLOSED_CHECK = 0.05
 """Seconds between two looks at the caller's event and the client's, where there are both."""
@@ -266,6 +269,7 @@ class Wait:
     ) -> None:
         now, polls = shared.clock.monotonic(), 0
         started = now if started is None else started
+        resumed = isinstance(op_id, WaitState)
         if isinstance(op_id, WaitState):
             # The epoch is the one clock that two processes share.
             started = now - max(shared.clock.time() - op_id.started_at, 0.0)
@@ -275,6 +279,8 @@ class Wait:
         self.op_id = op_id
         self.project_id = project_id
         self.poller = Poller(bounds, started, polls=polls, random=shared.random, memory=memory)
+        if resumed:
+            self.woke(now)
         self.span: Any = None
         self.due = now
         self.since = now
@@ -291,6 +297,14 @@ class Wait:
     def pending(self) -> bool:
         """Whether there is another poll to make."""
         return self.poller.pending
+
+    def woke(self, now: float) -> None:
+        """Leave time for the last poll to a wait that slept past its deadline.
+
+        The machine was suspended, or the wait is resumed late: the operation may have ended since.
+        """
+        if now > self.poller.deadline:
+            self.poller.end = max(self.poller.end, now + LAST_POLL_TIMEOUT)
 
     @property
     def state(self) -> WaitState:
@@ -310,7 +324,7 @@ class Wait:
         poller, limiter = self.poller, self._shared.limiter
         if not poller.pending:
             return None
-        if now >= poller.end:
+        if now >= poller.end - SHORTEST_REQUEST:
             poller.stop("no request could be made by the deadline")
             return None
         if self._heeds_pause and now < poller.deadline:

@@ -37,12 +37,25 @@ class WaitState:
         started_at: When the wait began, in seconds since the Unix epoch.
         polls: Polls made so far, failed ones included.
         reached: Whether the endpoint was ever reached: such a wait tolerates `max_outage`.
+
+    Raises:
+        TypeError, ValueError: For a field that is wrong; the error names it.
     """
 
     op_id: str
     started_at: float
     polls: int = 0
     reached: bool = False
+
+    def __post_init__(self) -> None:
+        checked: Json = {
+            "op_id": checks.operation_identifier("state.op_id", self.op_id),
+            "started_at": checks.seconds("state.started_at", self.started_at),
+            "polls": checks.count("state.polls", self.polls),
+            "reached": checks.boolean("state.reached", self.reached),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
 
     def to_json(self) -> Json:
         """Return the state as a JSON object."""
@@ -59,16 +72,8 @@ class WaitState:
             raise ValueError(
                 f"state must be an object with op_id and started_at, not {checks.show(value)}"
             )
-        polls = value.get("polls", 0)
-        reached = value.get("reached", False)
-        if not isinstance(reached, bool):
-            raise TypeError(f"state.reached must be a bool, not {checks.show(reached)}")
-        return cls(
-            checks.operation_identifier("state.op_id", value["op_id"]),
-            checks.seconds("state.started_at", value["started_at"]),
-            0 if polls == 0 and polls is not False else checks.positive_int("state.polls", polls),
-            reached,
-        )
+        known = ("op_id", "started_at", "polls", "reached")
+        return cls(**{name: value[name] for name in known if name in value})
 
 
 def result_to_json(operation: Operation | None, error: NexusError | None = None) -> Json:

@@ -34,7 +34,10 @@ class OperationStatus(
             msgspec.ValidationError: If it breaks the contract; the message ends with the JSON path.
             msgspec.DecodeError: If it is not JSON.
         """
-        return _decoder.decode(content)
+        try:
+            return _decoder.strict(content)
+        except decoding.MALFORMED as error:
+            return _decoder.decode_again(content, error)
 
 
 _decoder: decoding.Decoder[OperationStatus] = decoding.Decoder(lambda: OperationStatus)

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Mapping
-from functools import cached_property
 from io import BytesIO
 from typing import Any, Generic, TypeVar, cast
 
@@ -14,6 +13,8 @@ from .types import File
 T = TypeVar("T")
 
 BOM = b"\xef\xbb\xbf"
+MALFORMED = (msgspec.DecodeError, UnicodeDecodeError)
+"""What msgspec raises for a body that it does not take."""
 
 
 class Decoder(Generic[T]):
@@ -21,14 +22,19 @@ class Decoder(Generic[T]):
 
     Args:
         annotation: Returns the type to decode; called once, when all models are known.
+
+    Attributes:
+        strict: Decodes what msgspec takes as it is; `decode` takes a little more.
     """
 
     def __init__(self, annotation: Callable[[], Any]) -> None:
         self._annotation = annotation
+        self.strict: Callable[[bytes], T] = self._first
 
-    @cached_property
-    def _decoder(self) -> msgspec.json.Decoder[T]:
-        return msgspec.json.Decoder(self._annotation())
+    def _first(self, content: bytes) -> T:
+        decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(self._annotation())
+        self.strict = decoder.decode
+        return self.strict(content)
 
     def decode(self, content: bytes) -> T:
         """Decode a JSON document.
@@ -38,18 +44,18 @@ class Decoder(Generic[T]):
             msgspec.DecodeError: If it is not JSON.
         """
         try:
-            return self._decoder.decode(content)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            return self._decode_again(content, error)
+            return self.strict(content)
+        except MALFORMED as error:
+            return self.decode_again(content, error)
 
-    def _decode_again(self, content: bytes, error: Exception) -> T:
+    def decode_again(self, content: bytes, error: Exception) -> T:
         """Decode what msgspec refuses, though it is as valid; raise the first error otherwise.
 
         Such are an integer that is written `1.0`, a byte order mark and a lone surrogate.
         """
         try:
             value = msgspec.json.decode(content)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except MALFORMED:
             value = _lenient(content, error)
         try:
             return cast(T, msgspec.convert(_with_integers(value), self._annotation()))
@@ -73,7 +79,7 @@ class CheckedDecoder(Decoder[T]):
         """Decode a JSON document, as `Decoder.decode` does."""
         try:
             value = msgspec.json.decode(content)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except MALFORMED as error:
             value = _lenient(content, error)
         try:
             return cast(T, self._settle(_with_integers(value)))
@@ -84,13 +90,9 @@ class CheckedDecoder(Decoder[T]):
 def _lenient(content: bytes, error: Exception) -> Any:
     """Parse JSON with a byte order mark or lone surrogates, or raise the error."""
     try:
-        text = content.removeprefix(BOM).decode()
-        value = json.loads(text, parse_constant=_no_constant)
-        return msgspec.json.decode(
-            json.dumps(value, ensure_ascii=False)
-            .encode("utf-8", "surrogatepass")
-            .decode("utf-8", "replace")
-        )
+        value = json.loads(content.removeprefix(BOM).decode(), parse_constant=_no_constant)
+        halves = json.dumps(value, ensure_ascii=False).encode("utf-16", "surrogatepass")
+        return msgspec.json.decode(halves.decode("utf-16", "replace"))
     except (ValueError, RecursionError):
         raise error from None
 
@@ -168,7 +170,7 @@ class Responses(Generic[T]):
         if documented is not None:
             try:
                 return cast(T, _parser(documented, response)(response))
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            except MALFORMED as error:
                 # A status of trouble is worth more than the trouble with its body.
                 if response.is_success and (unexpected or not _is_other_type(error)):
                     raise

@@ -229,7 +229,7 @@ def _combined_faults(schema: Mapping[str, Any], value: Any, path: str) -> Iterat
         count = 0
         for member in members:
             count += is_valid(member, value)
-            if count > (keyword == "anyOf"):
+            if count > (keyword == "oneOf"):
                 break
         if count == 0:
             yield f"Expected one of the {len(members)} alternatives", path

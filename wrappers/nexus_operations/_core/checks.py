@@ -104,6 +104,22 @@ def project_identifier(value: object) -> str:
     return project_id if project_id.startswith("proj_") else f"proj_{project_id}"
 
 
+def boolean(name: str, value: object) -> bool:
+    """Return True or False."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be a bool, not {show(value)}")
+    return value
+
+
+def count(name: str, value: object) -> int:
+    """Return a count of 0 or more."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be an int of 0 or more, not {show(value)}")
+    if value < 0:
+        raise ValueError(f"{name} must be an int of 0 or more, not {show(value)}")
+    return int(value)
+
+
 def positive_int(name: str, value: object) -> int:
     """Return a count of 1 or more."""
     if isinstance(value, bool) or not isinstance(value, int):

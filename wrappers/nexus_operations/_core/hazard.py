@@ -107,24 +107,27 @@ class Estimate(NamedTuple):
         return (self.high - self.low) / max(self.median, 1e-3)
 
 
-def relative_hazard(modes: Sequence[Mode], x: float) -> float:
-    """Return the hazard at a `log_age`, over that of the base rule.
+def relative_hazards(modes: Sequence[Mode], x: float) -> tuple[float, float]:
+    """Return two hazards at a `log_age`, over that of the base rule.
 
-    What the modes leave of a weight of 1 is the base rule's: far before them polls come at that
-    rate, and once an operation has outlived them all it is as if there had been none.
+    What the modes leave of a weight of 1 is the base rule's.
+
+    Returns:
+        The hazard to poll by: far before the modes polls come at the base rule's weight, and once
+        an operation has outlived them all it is as if there had been none. And the hazard to
+        estimate by: as long as the modes are likely, the rest says nothing of when they end.
     """
-    ending = running = 1.0
+    rest, ending, running = 1.0, 0.0, 0.0
     for weight, mean, deviation in modes:
+        rest -= weight
         z = (x - mean) / deviation
-        if z > -6.0:
-            ending -= weight
-            running -= weight
-            if z < 6.0:
-                ending += weight * math.exp(-0.5 * z * z) / (_ROOT_2_PI * BASE_HAZARD * deviation)
-                running += weight * 0.5 * math.erfc(z / _ROOT_2)
-        else:
-            ending -= weight
-    return ending / running
+        if z <= -6.0:
+            running += weight
+        elif z < 6.0:
+            ending += weight * math.exp(-0.5 * z * z) / (_ROOT_2_PI * BASE_HAZARD * deviation)
+            running += weight * 0.5 * math.erfc(z / _ROOT_2)
+    all_running = rest + running
+    return (rest + ending) / all_running, (ending + rest * rest / all_running) / all_running
 
 
 class Expectation:
@@ -144,7 +147,7 @@ class Expectation:
 
     def hazard(self, age: float) -> float:
         """Return the chance, per second, that an operation of this age ends now."""
-        return BASE_HAZARD / (age + AGE_OFFSET) * self._relative(log_age(age))
+        return BASE_HAZARD / (age + AGE_OFFSET) * self._relative(log_age(age))[0]
 
     def delay(self, age: float, pace: float = 1.0) -> float:
         """Return the seconds to the poll after one at this age."""
@@ -175,29 +178,30 @@ class Expectation:
         )
         return Estimate(max(low, 0.0), max(median, 0.0), max(high, 0.0))
 
-    def _relative(self, x: float) -> float:
-        relative = relative_hazard(self.modes, x)
-        return relative * factor_at(self.factors, x) if self.factors else relative
+    def _relative(self, x: float) -> tuple[float, float]:
+        poll, estimate = relative_hazards(self.modes, x)
+        factor = factor_at(self.factors, x) if self.factors else 1.0
+        return poll * factor, estimate * factor
 
     def _table(self) -> tuple[list[float], list[float]]:
         """Return polls of the base rule, and polls that are due, up to the same ages."""
         if not self._x:
             nodes = {m.mean + m.deviation * z for m in self.modes for z in GRID}
-            nodes.update(YOUNGEST + (n + 0.5) / STEPS for n in range(len(self.factors)))
+            nodes.update(map(middle_of, range(len(self.factors))))
             last = YOUNGEST
-            relative = self._relative(last)
-            density = math.sqrt(relative)
+            hazard, estimate = self._relative(last)
+            density = math.sqrt(hazard)
             base, polls, ended = [math.exp(_POWER * last) / _SCALE], [0.0], [0.0]
             ages = [last]
             for x in sorted(nodes):
                 if not last + 1e-4 < x < OLDEST:
                     continue
-                before, dense = relative, density
-                relative = self._relative(x)
-                density = math.sqrt(relative)
+                dense, before = density, estimate
+                hazard, estimate = self._relative(x)
+                density = math.sqrt(hazard)
                 base.append(math.exp(_POWER * x) / _SCALE)
                 polls.append(polls[-1] + (dense + density) / 2 * (base[-1] - base[-2]))
-                ended.append(ended[-1] + (before + relative) / 2 * BASE_HAZARD * (x - last))
+                ended.append(ended[-1] + (before + estimate) / 2 * BASE_HAZARD * (x - last))
                 ages.append(x)
                 last = x
             # Two threads may both do this, with the same result: `_x` is set last.
@@ -208,6 +212,11 @@ class Expectation:
 
 STEPS = 8
 """Steps of age per e-fold for which a factor is kept."""
+
+
+def middle_of(step: int) -> float:
+    """Return the `log_age` in the middle of a step."""
+    return YOUNGEST + (step + 0.5) / STEPS
 
 
 def factor_at(factors: Sequence[float], x: float) -> float:

@@ -89,7 +89,7 @@ class Kind:
         share: The share of the first sort among the latest operations.
         known: Durations that were no surprise, as far as they count.
         day: The latest day of which it knows, in days since the Unix epoch.
-        most: Durations of one sort that count, at most.
+        most: Durations of one sort that count, at most; if infinite, the latest do not count more.
     """
 
     first: Sort = field(default_factory=Sort)
@@ -102,15 +102,21 @@ class Kind:
     def add(self, seconds: float, day: float) -> None:
         """Take in the duration of one operation."""
         self.age_to(day)
-        self._add(Sort(1.0, log_age(seconds)), 0.0)
+        sort = self._take(Sort(1.0, log_age(seconds)))
+        self._shift(1.0, 1.0 if sort is self.first else 0.0)
 
     def merge(self, other: Kind) -> None:
         """Take in what another has seen since."""
         self.age_to(other.day)
-        for sort in sorted((other.first, other.second), key=lambda sort: sort.seen):
-            if sort.seen:
-                width = math.sqrt(sort.spread / sort.seen)
-                self._add(Sort(sort.seen, sort.mean, sort.spread), width)
+        shares = [(other.share, other.first), (1.0 - other.share, other.second)]
+        shares = sorted((pair for pair in shares if pair[1].seen), key=lambda pair: -pair[0])
+        count, towards, taken = 0.0, 0.0, None
+        for share, sort in shares:
+            taken = self._take(Sort(sort.seen, sort.mean, sort.spread), keep=taken)
+            towards += share if taken is self.first else 0.0
+            count += sort.seen
+        if count:
+            self._shift(count, towards / sum(share for share, _ in shares))
 
     def age_to(self, day: float) -> None:
         """Let what was seen fade until a day."""
@@ -129,28 +135,42 @@ class Kind:
             Mode(trust * share, sort.mean, sort.deviation) for share, sort in shares if sort.seen
         ]
 
-    def _add(self, new: Sort, deviation: float) -> None:
-        """Take in durations that are alike."""
-        sort = self._closest(new.mean, deviation)
+    def _take(self, new: Sort, keep: Sort | None = None) -> Sort:
+        """Add durations to the sort they belong to, or put them in the place of the rarer one.
+
+        Args:
+            new: The durations.
+            keep: A sort whose place is not given away.
+        """
+        sort = self._closest(new)
         if sort is None:
-            # Unlike both: it takes the place of the one that has become rarer.
-            sort = self.first if self.share < 0.5 or not self.first.seen else self.second
+            rarer = self.first if self.share < 0.5 or not self.first.seen else self.second
+            sort = rarer
+            if rarer is keep:
+                sort = self.second if rarer is self.first else self.first
             self.share = 0.0 if sort is self.first else 1.0
             sort.seen = sort.mean = sort.spread = 0.0
             self.known *= SHAKEN
         sort.add(new)
         sort.fade(min(self.most / sort.seen, 1.0))
         self.known = min(self.known + new.seen, MOST_SEEN)
-        step = 1.0 - (1.0 - max(SHARE_STEP, 1.0 / (self.first.seen + self.second.seen))) ** new.seen
-        self.share += step * ((1.0 if sort is self.first else 0.0) - self.share)
+        return sort
 
-    def _closest(self, mean: float, deviation: float) -> Sort | None:
-        """Return the sort to which durations around a mean belong, if they belong to one."""
+    def _shift(self, count: float, towards: float) -> None:
+        """Move the share of the first sort towards that of the latest so many operations."""
+        step = 1.0 / max(self.first.seen + self.second.seen, 1.0)
+        if math.isfinite(self.most):
+            step = max(step, SHARE_STEP)
+        self.share += (1.0 - (1.0 - step) ** count) * (towards - self.share)
+
+    def _closest(self, new: Sort) -> Sort | None:
+        """Return the sort to which durations belong, if they belong to one."""
+        width = math.sqrt(new.spread / new.seen)
         best, found = 0.0, None
         for share, sort in ((self.share, self.first), (1.0 - self.share, self.second)):
             if sort.seen:
-                wide = math.hypot(sort.deviation, deviation)
-                z = (mean - sort.mean) / wide
+                wide = math.hypot(sort.deviation, width)
+                z = (new.mean - sort.mean) / wide
                 likelihood = max(share, 1e-6) * math.exp(-0.5 * z * z) / wide
                 if abs(z) < SURPRISE and likelihood > best:
                     best, found = likelihood, sort

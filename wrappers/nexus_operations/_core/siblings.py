@@ -11,7 +11,16 @@ import math
 from collections.abc import Sequence
 
 from .durations import SECONDS_A_DAY, Durations
-from .hazard import BASE_HAZARD, STEPS, YOUNGEST, Expectation, Mode, log_age, relative_hazard
+from .hazard import (
+    BASE_HAZARD,
+    STEPS,
+    YOUNGEST,
+    Expectation,
+    Mode,
+    log_age,
+    middle_of,
+    relative_hazards,
+)
 from .kinds import Kind
 
 EXPECTED = 1.0
@@ -83,7 +92,7 @@ class Siblings:
         """Return by how much to correct the hazard, by age."""
         known = next((n for n in range(OLDEST, 0, -1) if self._lived[n - 1]), 0) + BEYOND
         expected = [
-            lived and lived * BASE_HAZARD * relative_hazard(modes, YOUNGEST + (step + 0.5) / STEPS)
+            lived and lived * BASE_HAZARD * relative_hazards(modes, middle_of(step))[0]
             for step, lived in enumerate(self._lived[:known])
         ]
         seen, due = _smoothed(self._ends[:known]), _smoothed(expected)

@@ -11,27 +11,32 @@ import contextlib
 import sys
 from collections.abc import Generator
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-from .._core.poller import Done, Fail
+from .._core.poller import Done, Fail, Poller
 from .._version import __version__
-
-if TYPE_CHECKING:
-    from .._wait import Wait
 
 SPAN = "nexus_operations.wait"
 
 _nothing: AbstractContextManager[None] = contextlib.nullcontext()
 
 
-def polling(wait: Wait, project_id: str) -> AbstractContextManager[None]:
+class Traced(Protocol):
+    """A wait: its operation, what decides, and its span."""
+
+    op_id: str
+    poller: Poller
+    span: Any
+
+
+def polling(wait: Traced, project_id: str) -> AbstractContextManager[None]:
     """Make the wait's span the current one for a poll; end it with the wait."""
     trace = sys.modules.get("opentelemetry.trace")
     return _nothing if trace is None else _polling(trace, wait, project_id)
 
 
 @contextlib.contextmanager
-def _polling(trace: Any, wait: Wait, project_id: str) -> Generator[None]:
+def _polling(trace: Any, wait: Traced, project_id: str) -> Generator[None]:
     if wait.span is None:
         attributes = {"nexus.operation.id": wait.op_id, "nexus.project.id": project_id}
         tracer = trace.get_tracer("nexus_operations", __version__)
@@ -47,16 +52,7 @@ def _polling(trace: Any, wait: Wait, project_id: str) -> Generator[None]:
         end(wait)
 
 
-@contextlib.contextmanager
-def ending(wait: Wait) -> Generator[None]:
-    """End the wait's span whichever way the block is left, an interrupted sleep included."""
-    try:
-        yield
-    finally:
-        end(wait)
-
-
-def end(wait: Wait) -> None:
+def end(wait: Traced) -> None:
     """End the wait's span, if it has one: the wait is over or was interrupted."""
     span, wait.span = wait.span, None
     if span is None:

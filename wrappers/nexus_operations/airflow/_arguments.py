@@ -15,8 +15,17 @@ from nexus_operations import Adaptive, WaitState
 from .._core import checks
 
 FIRST_POLL_AFTER = 8.0
-"""Seconds from the deferral to the triggerer's first poll, by default. An event that comes while
-the scheduler still settles the deferral can be taken for a state mismatch, which fails the task."""
+"""Seconds from the deferral to the triggerer's first poll, by default and at least. An event that
+comes while the scheduler still settles the deferral can be taken for a state mismatch, which fails
+the task: until the scheduler has heard that the worker is done, the task must not run again."""
+
+SLOW_START = 5.0
+"""How many times as long as the worker took to get to its task the first poll waits by default: how
+long the scheduler takes cannot be seen from here, but it tends to share the worker's machine, or
+its load."""
+
+FIRST_POLL_BY = 40.0
+"""Seconds from the deferral by which the first poll comes by default, however slow the worker."""
 
 ESTABLISHED = 120.0
 """Seconds after which a wait that goes on has reached the service: one that never did ends after 60
@@ -94,7 +103,7 @@ def check(given: Mapping[str, Any]) -> None:
         ValueError, TypeError: For a bad value; the message names the argument.
     """
     Bounds.checked(given)
-    seconds("first_poll_after", given.get("first_poll_after", FIRST_POLL_AFTER))
+    checks.optional_seconds("first_poll_after", given.get("first_poll_after"))
     for name in ("op_id", "project_id", "nexus_conn_id"):
         value = given.get(name)
         if hasattr(value, "resolve"):  # another task's result, or what a task is mapped over
@@ -107,6 +116,18 @@ def check(given: Mapping[str, Any]) -> None:
         value = given.get(name)
         if value is not None and not isinstance(value, bool):
             raise TypeError(f"{name} must be True or False, not {checks.show(value)}")
+
+
+def first_poll_after(value: Any, starting: float) -> float:
+    """Return the seconds from the deferral to the triggerer's first poll.
+
+    Args:
+        value: The argument, checked: a duration, or `None`.
+        starting: Seconds that the worker took to get to its task.
+    """
+    if value is not None:
+        return seconds("first_poll_after", value)
+    return min(max(FIRST_POLL_AFTER, SLOW_START * starting), FIRST_POLL_BY)
 
 
 def _identifier(name: str, value: object) -> str:

@@ -16,7 +16,7 @@ from airflow.sdk.exceptions import TaskDeferralTimeout
 from nexus_operations import NexusError, Operation, WaitState
 
 from . import _arguments
-from ._arguments import FIRST_POLL_AFTER, Bounds
+from ._arguments import Bounds
 from ._events import Event, error_event, raise_or_return, success_event
 from ._progress import ProgressLog, until
 from .hooks import NexusHook
@@ -59,6 +59,9 @@ class Waiting(BaseOperator):  # type: ignore[misc]
     state: WaitState | None = None
     """The wait's state, once it has begun."""
 
+    starting: float = 0.0
+    """Seconds that the worker took to get to this task."""
+
     trouble: NexusError | None = None
     """Why the last single poll failed, if it did."""
 
@@ -73,7 +76,7 @@ class Waiting(BaseOperator):  # type: ignore[misc]
         raise_exception_if: str | Iterable[str] | None = ("Errored", "Cancelled"),
         pace: float = 1.0,
         retry_failed_operation: bool = False,
-        first_poll_after: float | timedelta = FIRST_POLL_AFTER,
+        first_poll_after: float | timedelta | None = None,
         deferrable: bool | None = None,
         **kwargs: Any,
     ) -> None:
@@ -95,7 +98,7 @@ class Waiting(BaseOperator):  # type: ignore[misc]
         self.nexus_conn_id = nexus_conn_id
         self.bounds = Bounds.checked(given)
         self.retry_failed_operation = retry_failed_operation
-        self.first_poll_after = _arguments.seconds("first_poll_after", first_poll_after)
+        self.first_poll_after = first_poll_after
         self.deferrable = _arguments.default_deferrable() if deferrable is None else deferrable
 
     @classmethod
@@ -143,6 +146,12 @@ class Waiting(BaseOperator):  # type: ignore[misc]
             event, self.op_id, retry_failed_operation=self.retry_failed_operation
         )
 
+    def note_start(self, context: Any) -> None:
+        """Note how long the worker took to get here."""
+        start_date = getattr(context.get("ti"), "start_date", None)
+        if start_date is not None:
+            self.starting = max(time.time() - start_date.timestamp(), 0.0)
+
     def wait(self, context: Any) -> Any:
         """Return what the wait ended in, or defer the task until it has ended.
 
@@ -159,7 +168,8 @@ class Waiting(BaseOperator):  # type: ignore[misc]
             return self.concluded(success_event(None), context)
         left = math.inf if bounds.max_wait is None else bounds.max_wait
         left -= now - self.state.started_at
-        if left <= self.first_poll_after:
+        pause = _arguments.first_poll_after(self.first_poll_after, self.starting)
+        if left <= pause:
             # The triggerer could not poll in time: what is left is not worth a deferral.
             return self.concluded(self.wait_here(), context)
         self.defer(
@@ -168,7 +178,7 @@ class Waiting(BaseOperator):  # type: ignore[misc]
                 nexus_conn_id=self.nexus_conn_id,
                 project_id=self.project_id,
                 bounds=dataclasses.asdict(bounds),
-                first_poll_at=now + self.first_poll_after,
+                first_poll_at=now + pause,
                 hook=self._hook_path(),
             ),
             method_name="execute_complete",

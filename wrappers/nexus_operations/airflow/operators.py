@@ -36,9 +36,10 @@ class NexusWaitOperator(Waiting):
         pace: Multiplies the delays between polls; below 1 there are more of them.
         retry_failed_operation: Whether a failed operation may be waited for again by a retry (where
             an upstream task that is cleared with it starts a new one).
-        first_poll_after: Seconds from the deferral to the triggerer's first poll, by default 8. The
-            scheduler needs some to settle a deferral, and fails the task if its event comes before:
-            raise it where the scheduler is slow. A wait that is over sooner stays in the worker.
+        first_poll_after: Seconds, or a `timedelta`, from the deferral to the triggerer's first
+            poll. The scheduler needs some to settle a deferral, and fails the task if its event
+            comes before. By default 8, and up to 40 where the worker was slow to get to its task; a
+            wait that is over sooner stays in the worker.
         deferrable: Whether to wait in a triggerer rather than in a worker's slot; by default as
             Airflow is configured (`AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE`), else yes.
     """
@@ -52,6 +53,7 @@ class NexusWaitOperator(Waiting):
 
     def execute(self, context: Any) -> Any:
         """Wait, here or in a triggerer."""
+        self.note_start(context)
         self.op_id = operation_id("op_id", self.op_id)
         return self.wait(context)
 
@@ -85,6 +87,7 @@ class NexusOperationOperator(Waiting):
 
     def execute(self, context: Any) -> Any:
         """Start the operation unless an earlier run of the task did, and wait for it."""
+        self.note_start(context)
         kept = KeptId(context)
         op_id = kept.get()
         if op_id is None:

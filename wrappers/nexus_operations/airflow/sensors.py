@@ -94,6 +94,7 @@ class NexusOperationSensor(Waiting, BaseSensorOperator):  # type: ignore[misc]
 
     def execute(self, context: Any) -> Any:
         """Wait, here or in a triggerer."""
+        self.note_start(context)
         with self._as_sensors_end():
             self.op_id = operation_id("op_id", self.op_id)
             if self.deferrable or self.mode == "poke":

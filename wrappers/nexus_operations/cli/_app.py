@@ -7,16 +7,19 @@ from typing import Annotated, Any
 import typer
 
 from nexus_operations import Adaptive, __version__
+from nexus_operations._durations_file import default_path
 
 from ._contract import register as register_contract
 from ._options import (
     CertificateOption,
     ConcurrencyOption,
+    DurationsOption,
     EndpointOption,
     HeartbeatOption,
     JsonOption,
     MaxOutageOption,
     MaxWaitOption,
+    NoDurationsOption,
     OpIds,
     PaceOption,
     PollsOption,
@@ -25,6 +28,7 @@ from ._options import (
     RateOption,
     SecretFileOption,
     Where,
+    is_given,
 )
 from ._report import Snapshots
 from ._run import show_wait, wait
@@ -102,12 +106,6 @@ def _options(
     pass
 
 
-def _given(context: typer.Context, name: str) -> bool:
-    """Return whether an option was given, rather than taken from a variable or a default."""
-    source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
-
-
 @app.command(
     epilog=GET_EXAMPLES,
     short_help="Show operations as they are now.",
@@ -124,7 +122,7 @@ def get(
     json: JsonOption = False,
 ) -> None:
     """Show operations as they are now."""
-    file_first = _given(context, "secret_file")
+    file_first = is_given(context, "secret_file")
     where = Where(project, endpoint, secret_file, certificate, private_key, file_first)
     bounds = {"timeout": 1, "max_outage": 0}
 
@@ -152,10 +150,12 @@ def _waiting(name: str, epilog: str, *, every_change: bool, short_help: str, hel
         pace: PaceOption = 1.0,
         max_rate: RateOption = None,
         max_concurrency: ConcurrencyOption = None,
+        durations: DurationsOption = None,
+        no_durations: NoDurationsOption = False,
         heartbeat: HeartbeatOption = "60s",
         json: JsonOption = False,
     ) -> None:
-        file_first = _given(context, "secret_file")
+        file_first = is_given(context, "secret_file")
         where = Where(project, endpoint, secret_file, certificate, private_key, file_first)
         client = {"max_rate": max_rate, "max_concurrency": max_concurrency}
         bounds: dict[str, Any] = {"max_wait": max_wait, "max_outage": max_outage}
@@ -164,7 +164,8 @@ def _waiting(name: str, epilog: str, *, every_change: bool, short_help: str, hel
         except ValueError as error:
             raise typer.BadParameter(str(error)) from None
         show = show_wait(every_change=every_change, json=json, heartbeat=heartbeat)
-        wait(context, where, op_ids, show, client, bounds)
+        memory = None if no_durations else durations or default_path()
+        wait(context, where, op_ids, show, client, bounds, durations_file=memory)
 
 
 _waiting(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ssl
-import sys
+from json import loads
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from nexus_operations._core.text import escape_text
 
 from ._options import (
     BOUNDS,
@@ -19,7 +21,9 @@ from ._options import (
     SecretFileOption,
     Where,
     duration,
+    is_given,
 )
+from ._output import write_json, write_line
 
 DEFAULT_ENDPOINT = "https://api.datature.io"
 EXAMPLES = """
@@ -54,6 +58,7 @@ LatencyOption = Annotated[
 
 
 def contract(
+    context: typer.Context,
     op: Annotated[str, typer.Argument(metavar="OP", help="The id of an operation, or its link.")],
     project: ProjectOption = None,
     endpoint: EndpointOption = None,
@@ -77,9 +82,10 @@ def contract(
     ] = None,
 ) -> None:
     """Check a service against the contract; see `HELP`."""
-    where = Where(project, endpoint, secret_file, certificate, private_key)
+    file_first = is_given(context, "secret_file")
+    where = Where(project, endpoint, secret_file, certificate, private_key, file_first)
     project_id = where.project_id()
-    secret = where._secret()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    secret = where.secret()
     if secret is not None and not (secret.isascii() and secret.isprintable()):
         raise typer.BadParameter("the secret key has characters that a header cannot carry")
     if not max_latency:
@@ -102,10 +108,11 @@ def contract(
         )
     except ModuleNotFoundError as error:
         raise typer.BadParameter(str(error)) from None
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
     for line in report.json_lines() if json else report.lines():
-        sys.stdout.write(f"{line}\n")
+        if json:
+            write_json(loads(line))
+        else:
+            write_line(escape_text(line))
     if junit is not None:
         try:
             junit.write_text(report.junit(), encoding="utf-8")

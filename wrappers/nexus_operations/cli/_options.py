@@ -139,6 +139,30 @@ ConcurrencyOption = Annotated[
         "--max-concurrency", min=1, help="The most requests in flight.", rich_help_panel=BOUNDS
     ),
 ]
+DurationsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--durations",
+        envvar="NEXUS_DURATIONS",
+        metavar="FILE",
+        help="Where it is remembered how long operations of each kind take, by which polls are"
+        " timed; no ids and no secrets. By default durations.json in the user's cache directory"
+        " (on Linux ~/.cache/nexus-operations).",
+        rich_help_panel=BOUNDS,
+    ),
+]
+NoDurationsOption = Annotated[
+    bool,
+    typer.Option(
+        "--no-durations", help="Neither use nor keep that memory.", rich_help_panel=BOUNDS
+    ),
+]
+
+
+def is_given(context: typer.Context, name: str) -> bool:
+    """Return whether an option was given, rather than taken from a variable or a default."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 @dataclass(frozen=True)
@@ -158,9 +182,7 @@ class Where:
 
     def connect(self, **options: Any) -> Client:
         """Return a client."""
-        secret = self._secret()
-        if secret:
-            secrets.add(secret)
+        secret = self.secret()
         return Client(secret, self.certificate, self.private_key, self.endpoint, **options)
 
     def project_id(self) -> str:
@@ -169,8 +191,14 @@ class Where:
             raise typer.BadParameter("no project: give --project or set NEXUS_PROJECT")
         return self.project
 
-    def _secret(self) -> str | None:
+    def secret(self) -> str | None:
         """Return the secret from the file, the environment or the terminal; never an argument."""
+        secret = self._find_secret()
+        if secret:
+            secrets.add(secret)
+        return secret
+
+    def _find_secret(self) -> str | None:
         if self.secret_file is not None and self.file_first:
             return _secret_in(self.secret_file)
         if secret := os.environ.get(SECRET_VARIABLE):

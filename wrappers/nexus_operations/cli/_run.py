@@ -6,11 +6,12 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, cast
 
 import typer
 
-from nexus_operations import Interruption, Outcome, Update
+from nexus_operations import Interruption, Outcome, Update, load_durations, save_durations
 
 from ._codes import FINISHED, RUNNING, exit_code
 from ._ids import Ids
@@ -29,12 +30,14 @@ def wait(
     bounds: dict[str, Any],
     *,
     running_is_fine: bool = False,
+    durations_file: Path | None = None,
 ) -> None:
     """Wait for operations, report, and exit with the code for what they ended in.
 
     Args:
         reporter_for: Returns what shows a wait for a number of operations, if that is known.
         running_is_fine: Whether an operation that still runs is no reason for a code of its own.
+        durations_file: Where durations are remembered, or `None`.
     """
     project_id = where.project_id()
     ids = Ids(words)
@@ -47,8 +50,9 @@ def wait(
         polled = True
         reporter.update(update)
 
+    durations = None if durations_file is None else load_durations(durations_file)
     try:
-        client = where.connect(**client_options)
+        client = where.connect(**client_options, durations=durations)
         operations = client.get_project(project_id).operations
         iteration = operations.as_completed(
             ids.known or ids,
@@ -76,6 +80,9 @@ def wait(
         if reporter.failure is not None:
             raise reporter.failure from None
         raise
+    finally:
+        if durations_file is not None and durations:
+            save_durations(durations, durations_file)
     if not outcomes:
         complain("no ids on standard input: nothing to wait for")
     code = exit_code(outcomes.values())

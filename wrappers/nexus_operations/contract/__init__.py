@@ -14,17 +14,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from schemathesis.schemas import BaseSchema
-
     from ._report import Check, Problem, Report
     from ._run import check_service
-    from ._schema import ContractError, check_response, document_path, load_schema
+    from ._schema import ContractError, ContractSchema, check_response, document_path, load_schema
 
-    schema: BaseSchema
+    schema: ContractSchema
 
 __all__ = [
     "Check",
     "ContractError",
+    "ContractSchema",
     "Problem",
     "Report",
     "check_response",
@@ -36,7 +35,8 @@ __all__ = [
 
 _HOMES = {
     **dict.fromkeys(("Check", "Problem", "Report"), "_report"),
-    **dict.fromkeys(("ContractError", "check_response", "document_path", "load_schema"), "_schema"),
+    **dict.fromkeys(("ContractError", "ContractSchema", "check_response"), "_schema"),
+    **dict.fromkeys(("document_path", "load_schema"), "_schema"),
     "check_service": "_run",
 }
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import nexus_operations_api
 
 if TYPE_CHECKING:
     import httpx
-    from schemathesis.schemas import BaseSchema
 
 # Requests as the document allows them: no methods that it does not have, no fields made wrong.
 CONFIG = {
@@ -36,6 +36,22 @@ class Breach(NamedTuple):
     of_body: bool = False
 
 
+class ContractSchema(Protocol):
+    """A schema of schemathesis, as far as it is typed; `app` is what answers in this process."""
+
+    app: Any
+
+    def parametrize(self) -> Callable[[Callable[..., None]], Callable[..., None]]:
+        """Make a test of requests to every operation."""
+        ...
+
+    def __getitem__(self, path: str) -> Any:
+        """Return the operations of a path."""
+
+    def __getattr__(self, name: str) -> Any:
+        """Return whatever else schemathesis offers."""
+
+
 def document_path() -> Path:
     """Return the path of the OpenAPI document that the client was generated from.
 
@@ -49,7 +65,7 @@ def document_path() -> Path:
 
 def load_schema(
     base_url: str | None = None, *, app: Any = None, document: Path | None = None
-) -> BaseSchema:
+) -> ContractSchema:
     """Return the contract as a schemathesis schema.
 
     Args:
@@ -70,7 +86,7 @@ def load_schema(
         schema.config.update(base_url=base_url)
     if app is not None:
         schema.app = app
-    found: BaseSchema = schema
+    found: ContractSchema = schema
     return found
 
 

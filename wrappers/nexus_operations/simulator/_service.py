@@ -242,7 +242,10 @@ class Service:
         has_ended = status not in ("Queued", "Running")
         payload = {"payload": record.life.payload} if has_ended and record.life.payload else {}
         if record.seen is not None and record.seen != (status, counts):
-            record.updated = max(int(self._wall() * 1000), record.created)
+            past = 0.0
+            if has_ended and record.ended is None:
+                past = (self._age(record) - record.life.duration) / self._speed
+            record.updated = max(int((self._wall() - past) * 1000), record.created)
         record.seen = (status, counts)
         return {
             "id": record.id,
