@@ -1,6 +1,6 @@
 """Waits under random faults, over real sockets: is each outcome right?
 
-    python -m benchmarks.faults [--waits 1000] [--seed 1] [--paths wait,fleet] [--json]
+    python benchmarks/faults.py [--waits 1000] [--seed 1] [--paths wait,fleet] [--json]
 
 Each operation has a scripted life and a random sequence of faults, which the simulator, or a front
 before it that spoils what goes over the wire, plays before it is answered properly; so what the
@@ -30,6 +30,8 @@ from typing import Any
 
 import nexus_operations as nexus
 from nexus_operations.simulator import Life, Simulator, Trouble
+
+sys.path.insert(0, str(Path(__file__).parent.parent))  # where this is run as a script
 
 from benchmarks.front import BAD, GOOD, SLOW, Front, SlowNames
 
