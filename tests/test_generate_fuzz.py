@@ -64,9 +64,7 @@ class Schemas:
         return self._random.choice(makers)(depth - 1)
 
     def _maybe(self, schema: dict[str, Any], **more: Any) -> dict[str, Any]:
-        for key, value in more.items():
-            if self._random.random() < 0.3:
-                schema[key] = value
+        schema.update({key: value for key, value in more.items() if self._random.random() < 0.3})
         return schema
 
     def _string(self, _: int) -> dict[str, Any]:

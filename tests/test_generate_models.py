@@ -1,4 +1,4 @@
-"""Generated models: what a schema says is what they enforce, and what they take comes back whole."""
+"""Generated models enforce what a schema says, and give back whole what they take."""
 
 from __future__ import annotations
 

@@ -11,7 +11,6 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -95,12 +94,11 @@ def _read(path: Path) -> Durations:
         content = file.read(LARGEST + 1)
     if len(content) > LARGEST:
         raise ValueError("it is too large")
-    value: Any = msgspec.json.decode(content)
-    if not isinstance(value, dict) or not isinstance(value.get("kinds"), dict):
-        raise TypeError("it holds no durations")
+    value = checks.mapping("it", msgspec.json.decode(content))
+    kinds = checks.mapping("kinds", value.get("kinds"))
     version = value.get("format")
     if not isinstance(version, int) or version < 1:
         raise ValueError(f"its format is {checks.show(version)}")
     if version > FORMAT:
         raise _Newer(f"it was written by a newer version (format {version})")
-    return Durations.from_dict(value["kinds"])
+    return Durations.from_dict(kinds)

@@ -14,7 +14,7 @@ import contextvars
 import math
 import queue
 import threading
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 from ._core.errors import NexusError
@@ -190,7 +190,7 @@ def interrupt(wait: Wait, error: BaseException) -> None:
 
 
 @contextlib.contextmanager
-def _waking(closing: Closing) -> Iterator[asyncio.Event]:
+def _waking(closing: Closing) -> Generator[asyncio.Event]:
     """Yield an event of the running loop that the client's closing sets."""
     wake, loop = asyncio.Event(), asyncio.get_running_loop()
 

@@ -86,9 +86,10 @@ def operation_identifier(name: str, value: object) -> str:
 
 def operation_identifiers(name: str, value: object) -> tuple[Iterable[Any], bool]:
     """Return an iterable of ids, and whether it is a collection, whose ids are then checked."""
+    shown = show(value)
     iterable = hasattr(value, "__iter__") or hasattr(value, "__aiter__")
     if isinstance(value, (str, bytes, bytearray, Mapping, type)) or not iterable:
-        raise TypeError(f"{name} must be an iterable of ids, not {show(value)}")
+        raise TypeError(f"{name} must be an iterable of ids, not {shown}")
     return cast("Iterable[Any]", value), isinstance(value, Collection)
 
 
@@ -102,6 +103,13 @@ def project_identifier(value: object) -> str:
             raise ValueError(f"project_id must be given where {PROJECT_VARIABLE} is not set")
     project_id = identifier(name, value)
     return project_id if project_id.startswith("proj_") else f"proj_{project_id}"
+
+
+def mapping(name: str, value: object) -> dict[str, Any]:
+    """Return an object of a JSON document."""
+    if not isinstance(value, dict):
+        raise TypeError(f"{name} must be an object, not {show(value)}")
+    return cast("dict[str, Any]", value)
 
 
 def boolean(name: str, value: object) -> bool:
@@ -237,12 +245,13 @@ def status_names(name: str, value: object) -> frozenset[str]:
     """
     if value is None:
         return frozenset()
+    shown = show(value)
     if isinstance(value, (str, enum.Enum)):
         names: list[object] = [value]
     elif isinstance(value, Iterable) and not isinstance(value, (bytes, bytearray, Mapping)):
         names = list(cast("Iterable[object]", value))
     else:
-        raise TypeError(f"{name} must be a status name, several, or None, not {show(value)}")
+        raise TypeError(f"{name} must be a status name, several, or None, not {shown}")
     return frozenset(_status_name(name, item) for item in names)
 
 

@@ -167,16 +167,18 @@ def _unpacked(packed: bytes) -> Kind:
     return _kind_of(_NUMBERS.unpack(packed))
 
 
-def _checked(numbers: Any) -> list[float]:
+def _checked(numbers: object) -> list[float]:
     """Return a kind's numbers if they can be some."""
-    if not isinstance(numbers, list) or len(numbers) != 9:
-        raise ValueError(f"a kind is 9 numbers, not {checks.show(numbers)}")
-    floats = [float(number) for number in numbers]
+    given: list[Any] = numbers if isinstance(numbers, list) else []
+    shown = checks.show(given)
+    if len(given) != 9:
+        raise ValueError(f"a kind is 9 numbers, not {shown}")
+    floats = [float(number) for number in given]
     share, known, day, *sorts = floats
     bounds = zip((share, known, day, *sorts), (1.0, 1e3, 1e7, *SORT_BOUNDS * 2), strict=True)
     if (
         not all(0.0 <= abs(number) <= bound for number, bound in bounds)
         or min(share, known, day, sorts[0], sorts[2], sorts[3], sorts[5]) < 0.0
     ):
-        raise ValueError(f"no numbers of a kind: {checks.show(numbers)}")
+        raise ValueError(f"no numbers of a kind: {shown}")
     return floats
