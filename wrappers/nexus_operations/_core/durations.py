@@ -169,7 +169,7 @@ def _unpacked(packed: bytes) -> Kind:
 
 def _checked(numbers: object) -> list[float]:
     """Return a kind's numbers if they can be some."""
-    given: list[Any] = numbers if isinstance(numbers, list) else []
+    given: list[Any] = numbers if isinstance(numbers, list) else []  # pyright: ignore
     shown = checks.show(given)
     if len(given) != 9:
         raise ValueError(f"a kind is 9 numbers, not {shown}")
