@@ -50,10 +50,10 @@ class Schemas:
         """Return schemas that are referred to, and those that are tested."""
         names = [f"Named{number}" for number in range(6)]
         named: dict[str, Any] = {"Node": NODE}
-        while names:
+        for name in names:
             # Each refers to those before it: in a circle, they would say nothing.
-            named[names[0]] = self.schema(2)
-            self._named.append(names.pop(0))
+            named[name] = self.schema(2)
+            self._named.append(name)
         return named, {f"Case{number}": self.schema(3) for number in range(SCHEMAS_EACH)}
 
     def schema(self, depth: int) -> dict[str, Any]:
@@ -64,8 +64,7 @@ class Schemas:
         return self._random.choice(makers)(depth - 1)
 
     def _maybe(self, schema: dict[str, Any], **more: Any) -> dict[str, Any]:
-        schema.update({key: value for key, value in more.items() if self._random.random() < 0.3})
-        return schema
+        return schema | {key: value for key, value in more.items() if self._random.random() < 0.3}
 
     def _string(self, _: int) -> dict[str, Any]:
         kind: Any = self._random.choice(["string", ["string", "null"], ["string", "integer"]])

@@ -1,4 +1,4 @@
-"""Generated models enforce what a schema says, and give back whole what they take."""
+"""Generated models: they enforce what a schema says, and what they take comes back whole."""
 
 from __future__ import annotations
 

@@ -92,13 +92,11 @@ class CheckedDecoder(Decoder[T]):
 def _lenient(content: bytes, error: Exception) -> Any:
     """Parse JSON with a byte order mark or lone surrogates, or raise the error."""
     try:
-        text = content.removeprefix(BOM).decode()
-        value = json.loads(text, parse_constant=_no_constant)
-        return msgspec.json.decode(
-            json.dumps(value, ensure_ascii=False)
-            .encode("utf-8", "surrogatepass")
-            .decode("utf-8", "replace")
+        value = json.loads(
+            content.removeprefix(BOM).decode(), parse_constant=_no_constant
         )
+        halves = json.dumps(value, ensure_ascii=False).encode("utf-16", "surrogatepass")
+        return msgspec.json.decode(halves.decode("utf-16", "replace"))
     except (ValueError, RecursionError):
         raise error from None
 
