@@ -45,6 +45,7 @@ def load(service: Service) -> Any:
     # The simulator has this one endpoint of the document.
     schema = schema.include(path=PATH, method="GET")
     schema.app = build_app(service, lambda scope, sent: None)
+    schema.config.update(base_url="http://localhost")  # the simulator answers no other host
     return schema
 
 
