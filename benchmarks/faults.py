@@ -36,8 +36,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))  # where this is run as a 
 from benchmarks.front import BAD, GOOD, SLOW, Front, SlowNames
 
 SPEED = 20.0
-REQUEST_TIMEOUT = 1.5
-MAX_WAIT = 300.0
+REQUEST_TIMEOUT = 2.5
+MAX_WAIT = 400.0
 """Seconds on the waits' clock."""
 
 SLACK = 3.0
@@ -57,7 +57,7 @@ TRANSIENT = [
     Trouble(kind="reset", at="headers"),
     Trouble(kind="reset", at="body"),
     Trouble(kind="cut"),
-    Trouble(kind="stall", seconds=3.0),
+    Trouble(kind="stall", seconds=5.0),
     Trouble(kind="drip", seconds=6.0),
     Trouble(kind="overview", overview="Paused"),
 ]

@@ -32,7 +32,6 @@ from typing import Any, ClassVar
 
 import httpx
 from nexus_operations import Adaptive, AsyncClient, Client, History
-from nexus_operations._http.engine import LIMITS
 from nexus_operations._http.network import Limits
 from nexus_operations_api.api.operations import get_operation
 
@@ -183,15 +182,14 @@ def measure_cpu(endpoint: str, at_once: str, calls: int, rounds: int) -> dict[st
             return await in_flight(calls, width, get)
 
     async def bare_engine() -> float:
-        """Requests that were built beforehand, sent with the engine alone, and their JSON."""
+        """A request built, sent with the engine alone, its JSON decoded."""
         async with AsyncClient("secret", endpoint=endpoint) as client:
             transport: Any = client._transport
             engine = transport._transport
             arguments = (PROJECT, KNOWN)
-            request = transport._exchange.build(Limits(30.0), get_operation, arguments, {})
 
             async def get() -> None:
-                request.extensions[LIMITS] = Limits(30.0)
+                request = transport._exchange.build(Limits(30.0), get_operation, arguments, {})
                 response = await engine.handle_async_request(request)
                 json.loads(await response.aread())
 

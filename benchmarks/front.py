@@ -28,7 +28,7 @@ COUNTED = ("Queued", "Running", "Finished", "Cancelled", "Errored")
 
 HOST = re.compile(rb"host:[^\r]*\r\n", re.IGNORECASE)
 
-LATE = 2.0
+LATE = 3.2
 """Seconds after which a late answer comes: longer than a request may take."""
 
 
