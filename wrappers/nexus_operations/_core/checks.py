@@ -294,34 +294,28 @@ def _edits(a: str, b: str) -> int:
     return row[-1]
 
 
-def secret(value: object, *, required: bool) -> str | None:
-    """Return the secret key, by default the environment's; an error never shows it.
-
-    Args:
-        value: The argument.
-        required: Whether there must be one: there is no client certificate.
-    """
+def secret(value: object) -> str | None:
+    """Return the secret key, by default the environment's; no error or its frame shows it."""
     name = "secret_key"
     if value is None:
-        value = os.environ.get(SECRET_VARIABLE)
+        value = os.environ.get(SECRET_VARIABLE) or None
         name = f"secret_key (from {SECRET_VARIABLE})"
-        if not value:
-            if required:
-                raise ValueError(
-                    f"secret_key must be given, or {SECRET_VARIABLE} set, where there is no client"
-                    " certificate, not None"
-                )
+        if value is None:
             return None
+    trouble: Exception | None = None
     if not isinstance(value, str):
-        raise TypeError(f"{name} must be a str, not {type(value).__name__}")
-    if not value.strip():
-        raise ValueError(f"{name} must not be empty")
-    if not value.isascii() or not value.isprintable() or value != value.strip():
-        raise ValueError(
+        trouble = TypeError(f"{name} must be a str, not {type(value).__name__}")
+    elif not value.strip():
+        trouble = ValueError(f"{name} must not be empty")
+    elif not value.isascii() or not value.isprintable() or value != value.strip():
+        trouble = ValueError(
             f"{name} must be printable ASCII without line breaks or surrounding blanks"
             " (its value is not shown)"
         )
-    return value
+    else:
+        return value
+    del value
+    raise trouble
 
 
 def certificate(certificate_path: object, key_path: object) -> tuple[str, str] | None:
