@@ -6,7 +6,6 @@ import struct
 import threading
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
-from typing import Any
 
 from . import checks
 from .hazard import Expectation
@@ -28,6 +27,9 @@ LONGEST = 1e9
 
 SORT_BOUNDS = (1e6, 21.0, 1e6)
 """The largest numbers of a sort that can be true: how many, mean, spread."""
+
+MEANS = (4, 7)
+"""The places of the numbers that may be negative."""
 
 _NUMBERS = struct.Struct("<9f")
 
@@ -112,7 +114,9 @@ class Durations:
         }
 
     @classmethod
-    def from_dict(cls, kinds: Mapping[str, Any], most_kinds: int = MOST_KINDS) -> Durations:
+    def from_dict(
+        cls, kinds: Mapping[str, Sequence[float]], most_kinds: int = MOST_KINDS
+    ) -> Durations:
         """Return what `to_dict` gave.
 
         Raises:
@@ -167,18 +171,13 @@ def _unpacked(packed: bytes) -> Kind:
     return _kind_of(_NUMBERS.unpack(packed))
 
 
-def _checked(numbers: object) -> list[float]:
+def _checked(numbers: Sequence[float]) -> list[float]:
     """Return a kind's numbers if they can be some."""
-    given: list[Any] = numbers if isinstance(numbers, list) else []  # pyright: ignore
-    shown = checks.show(given)
-    if len(given) != 9:
-        raise ValueError(f"a kind is 9 numbers, not {shown}")
-    floats = [float(number) for number in given]
-    share, known, day, *sorts = floats
-    bounds = zip((share, known, day, *sorts), (1.0, 1e3, 1e7, *SORT_BOUNDS * 2), strict=True)
-    if (
-        not all(0.0 <= abs(number) <= bound for number, bound in bounds)
-        or min(share, known, day, sorts[0], sorts[2], sorts[3], sorts[5]) < 0.0
-    ):
-        raise ValueError(f"no numbers of a kind: {shown}")
+    floats = [float(number) for number in numbers]
+    bounds = (1.0, 1e3, 1e7, *SORT_BOUNDS * 2)
+    fit = len(floats) == len(bounds) and all(
+        abs(number) <= bound for number, bound in zip(floats, bounds, strict=True)
+    )
+    if not fit or min(number for place, number in enumerate(floats) if place not in MEANS) < 0.0:
+        raise ValueError(f"no numbers of a kind: {checks.show(numbers)}")
     return floats
