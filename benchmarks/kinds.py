@@ -18,7 +18,7 @@ from typing import NamedTuple
 from nexus_operations import Adaptive, History, Schedule
 from nexus_operations._core.durations import Durations
 from nexus_operations._core.hazard import Expectation, Mode, log_age
-from nexus_operations._core.siblings import Memory
+from nexus_operations._core.memory import Memory
 
 SHORTEST, LONGEST = 1.0, 36000.0
 JITTER = 0.05
