@@ -1,12 +1,15 @@
 """Many waits in one process: CPU per poll, memory, fairness under a rate.
 
-    python benchmarks/fleet.py [--json] [--operations 100000] [--speed 60] [--skip-fleet]
+    python benchmarks/fleet.py [--json] [--long] [--operations 3000] [--speed 30] [--skip-fleet]
+
+By default it ends within three minutes on two busy cores; `--long` waits for 100,000 operations,
+and measures the rest at length.
 
 The service runs in a process of its own: a bare asyncio server whose operations live on a clock
-`--speed` times as fast as the wall's. It answers after `--latency` seconds where CPU is measured,
-so that as many requests are in flight as are said to be. CPU is the process time of this process,
-so it counts every thread of ours and nothing of the server's. All ratios are of figures measured in
-the same run.
+`--speed` times as fast as the wall's. It answers after `--latency` seconds where CPU is measured
+awaited, so that as many requests are in flight as are said to be. CPU is the process time of this
+process, so it counts every thread of ours and nothing of the server's. All ratios are of figures
+measured in the same run, in turn.
 
 The vendor's `operations.get`, for comparison, is measured by hand: install `datature==1.12.2` into
 an environment of its own and time `Client("secret", endpoint=…).get_project("proj_bench")` there.
@@ -28,8 +31,9 @@ from itertools import count, pairwise
 from typing import Any, ClassVar
 
 import httpx
-from httpx_aiohttp import HttpxAiohttpClient
 from nexus_operations import Adaptive, AsyncClient, Client, History
+from nexus_operations._http.network import Limits
+from nexus_operations_api.api.operations import get_operation
 
 PROJECT = "proj_bench"
 KNOWN = "op_known"
@@ -84,6 +88,20 @@ class Operations(asyncio.Protocol):
         )
 
 
+WIDTH = 64
+"""Requests in flight where many are."""
+
+RATIOS = [
+    ("sync_get_over_bare", "ours_sync_get_ms", "bare_sync_ms"),
+    ("async_get_over_engine", "ours_async_get_ms", "bare_engine_64_ms"),
+    ("async_fleet_over_engine", "ours_async_fleet_ms", "bare_engine_64_ms"),
+    ("sync_fleet_over_async", "ours_sync_fleet_ms", "ours_async_fleet_ms"),
+    ("httpx_8_over_async", "bare_httpx_8_ms", "ours_async_fleet_ms"),
+    ("httpx_64_over_async", "bare_httpx_64_ms", "ours_async_fleet_ms"),
+]
+"""Figures of CPU, one over the other."""
+
+
 def serve(pipe: Any, speed: float, latency: float) -> None:
     async def main() -> None:
         Operations.speed, Operations.latency = speed, latency
@@ -135,8 +153,10 @@ async def in_flight(calls: int, width: int, call: Callable[[], Awaitable[Any]]) 
     return (time.process_time() - before) / calls * 1000
 
 
-def best(rounds: int, measure: Callable[[], float]) -> float:
-    return min(measure() for _ in range(rounds))
+def best_of(rounds: int, measures: dict[str, Callable[[], float]]) -> dict[str, float]:
+    """Return the best of some rounds for each figure, all measured in turn."""
+    figures = [{name: measure() for name, measure in measures.items()} for _ in range(rounds)]
+    return {name: min(found[name] for found in figures) for name in measures}
 
 
 class Polled:
@@ -147,21 +167,33 @@ class Polled:
         return 0.0
 
 
-def measure_cpu(endpoint: str, at_once: str, calls: int) -> dict[str, float]:
-    """Return CPU per poll: ours, bare httpx over either transport, sync and async."""
-    url = f"{endpoint}/projects/{PROJECT}/operations/{KNOWN}"
-    url_at_once = f"{at_once}/projects/{PROJECT}/operations/{KNOWN}"
+def measure_cpu(endpoint: str, at_once: str, calls: int, rounds: int) -> dict[str, float]:
+    """Return CPU per poll, ours beside the engine below and httpx bare, sync and awaited."""
+    path = f"/projects/{PROJECT}/operations/{KNOWN}"
     headers = {"Secret-Key": "secret"}
+    ids = [f"op_many{number}" for number in range(WIDTH)]
 
-    async def bare(kind: type[httpx.AsyncClient]) -> float:
-        async with kind(headers=headers) as client:
+    async def bare_httpx(width: int) -> float:
+        async with httpx.AsyncClient(headers=headers) as client:
 
             async def get() -> None:
-                (await client.get(url)).json()
+                (await client.get(endpoint + path)).json()
 
-            return await in_flight(calls, 64, get)
+            return await in_flight(calls, width, get)
 
-    ids = [f"op_many{number}" for number in range(64)]
+    async def bare_engine() -> float:
+        """A request built, sent with the engine alone, its JSON decoded."""
+        async with AsyncClient("secret", endpoint=endpoint) as client:
+            transport: Any = client._transport
+            engine = transport._transport
+            arguments = (PROJECT, KNOWN)
+
+            async def get() -> None:
+                request = transport._exchange.build(Limits(30.0), get_operation, arguments, {})
+                response = await engine.handle_async_request(request)
+                json.loads(await response.aread())
+
+            return await in_flight(calls, WIDTH, get)
 
     async def ours() -> float:
         async with AsyncClient("secret", endpoint=endpoint) as client:
@@ -169,28 +201,28 @@ def measure_cpu(endpoint: str, at_once: str, calls: int) -> dict[str, float]:
             await operations.wait_all(ids, 1)
             gc.collect()
             before = time.process_time()
-            await operations.wait_all(ids, calls // 64, schedule=Polled())
-            return (time.process_time() - before) / (calls // 64 * 64) * 1000
+            await operations.wait_all(ids, calls // WIDTH, schedule=Polled())
+            return (time.process_time() - before) / (calls // WIDTH * WIDTH) * 1000
 
     async def get_only() -> float:
         async with AsyncClient("secret", endpoint=endpoint) as client:
             operations = client.get_project(PROJECT).operations
-            return await in_flight(calls, 64, lambda: operations.get(KNOWN))
+            return await in_flight(calls, WIDTH, lambda: operations.get(KNOWN))
 
     def ours_sync_fleet() -> float:
         with Client("secret", endpoint=endpoint) as client:
             operations = client.get_project(PROJECT).operations
-            polls = calls // 64
+            polls = calls // WIDTH
 
             def work() -> None:
                 operations.wait_all(ids, polls, schedule=Polled())
 
-            return cpu_per(polls * 64, work)
+            return cpu_per(polls * WIDTH, work)
 
     def bare_sync() -> float:
         with httpx.Client(headers=headers) as client:
-            client.get(url_at_once).json()
-            return cpu_per(calls, lambda: [client.get(url_at_once).json() for _ in range(calls)])
+            client.get(at_once + path).json()
+            return cpu_per(calls, lambda: [client.get(at_once + path).json() for _ in range(calls)])
 
     def ours_sync() -> float:
         with Client("secret", endpoint=at_once) as client:
@@ -198,21 +230,21 @@ def measure_cpu(endpoint: str, at_once: str, calls: int) -> dict[str, float]:
             operations.get(KNOWN)
             return cpu_per(calls, lambda: [operations.get(KNOWN) for _ in range(calls)])
 
-    figures = {
-        "bare_aiohttp_ms": best(3, lambda: asyncio.run(bare(HttpxAiohttpClient))),
-        "ours_async_fleet_ms": best(3, lambda: asyncio.run(ours())),
-        "ours_async_get_ms": best(3, lambda: asyncio.run(get_only())),
-        "ours_sync_fleet_ms": best(3, ours_sync_fleet),
-        "bare_stock_64_ms": asyncio.run(bare(httpx.AsyncClient)),
-        "bare_sync_ms": best(2, bare_sync),
-        "ours_sync_get_ms": best(2, ours_sync),
-    }
-    figures["async_over_bare_aiohttp"] = figures["ours_async_fleet_ms"] / figures["bare_aiohttp_ms"]
-    figures["stock_64_over_async"] = figures["bare_stock_64_ms"] / figures["ours_async_fleet_ms"]
-    figures["sync_get_over_bare"] = figures["ours_sync_get_ms"] / figures["bare_sync_ms"]
-    figures["sync_fleet_over_async"] = (
-        figures["ours_sync_fleet_ms"] / figures["ours_async_fleet_ms"]
+    figures = best_of(
+        rounds,
+        {
+            "bare_sync_ms": bare_sync,
+            "ours_sync_get_ms": ours_sync,
+            "bare_engine_64_ms": lambda: asyncio.run(bare_engine()),
+            "ours_async_get_ms": lambda: asyncio.run(get_only()),
+            "ours_async_fleet_ms": lambda: asyncio.run(ours()),
+            "ours_sync_fleet_ms": ours_sync_fleet,
+            "bare_httpx_8_ms": lambda: asyncio.run(bare_httpx(8)),
+            "bare_httpx_64_ms": lambda: asyncio.run(bare_httpx(WIDTH)),
+        },
     )
+    for name, over, under in RATIOS:
+        figures[name] = figures[over] / figures[under]
     return figures
 
 
@@ -313,23 +345,46 @@ def measure_rate(endpoint: str, rate: float, operations: int, seconds: float) ->
     }
 
 
+SIZES = {
+    "operations": (3000, 100_000),
+    "speed": (30.0, 5.0),
+    "calls": (1600, 6400),
+    "rate_operations": (500, 5000),
+}
+"""What a short and a long run measure."""
+
+
+SIZES = {
+    "operations": (3000, 100_000),
+    "speed": (30.0, 5.0),
+    "calls": (1600, 6400),
+    "rate_operations": (500, 5000),
+}
+"""What a short and a long run measure."""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Many waits in one process.")
-    parser.add_argument("--operations", type=int, default=100_000)
-    parser.add_argument("--speed", type=float, default=5.0, help="of the operations' clock")
+    parser.add_argument("--long", action="store_true", help="100,000 operations; half an hour")
+    parser.add_argument("--operations", type=int, help="3000, or 100000 with --long")
+    parser.add_argument("--speed", type=float, help="of the operations' clock: 30, or 5")
     parser.add_argument("--latency", type=float, default=0.02, help="of each answer, seconds")
-    parser.add_argument("--calls", type=int, default=6400, help="per CPU figure")
+    parser.add_argument("--calls", type=int, help="per CPU figure: 1600, or 6400")
     parser.add_argument("--rate", type=float, default=50.0)
-    parser.add_argument("--rate-operations", type=int, default=5000)
+    parser.add_argument("--rate-operations", type=int, help="500, or 5000")
     parser.add_argument("--skip-fleet", action="store_true", help="CPU figures only")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     arguments = parser.parse_args()
+    for name, (short, long) in SIZES.items():
+        if getattr(arguments, name) is None:
+            setattr(arguments, name, long if arguments.long else short)
     results: dict[str, dict[str, float]] = {}
     if not arguments.skip_fleet:
         with Server(arguments.speed) as endpoint:
             results["fleet"] = measure_fleet(endpoint, arguments.operations, arguments.speed)
     with Server(latency=arguments.latency) as endpoint, Server() as at_once:
-        results["cpu"] = measure_cpu(endpoint, at_once, arguments.calls)
+        rounds = 3 if arguments.long else 2
+        results["cpu"] = measure_cpu(endpoint, at_once, arguments.calls, rounds)
     if not arguments.skip_fleet:
         cycles = 3 * arguments.rate_operations / arguments.rate
         with Server() as endpoint:

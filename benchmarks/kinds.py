@@ -12,12 +12,13 @@ import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 from nexus_operations import Adaptive, History, Schedule
 from nexus_operations._core.durations import Durations
 from nexus_operations._core.hazard import Expectation, Mode, log_age
-from nexus_operations._core.siblings import Memory
+from nexus_operations._core.memory import Memory
 
 SHORTEST, LONGEST = 1.0, 36000.0
 JITTER = 0.05
@@ -240,3 +241,52 @@ def text(result: dict[str, dict[str, tuple[float, float, float] | float]], sibli
         assert isinstance(second, tuple)
         lines.append(f"{name:<30}{shown(first):<24}{shown(second)}")
     return "\n".join(lines)
+
+
+def poll_ages(expectation: Expectation | None, until: float) -> list[float]:
+    """Return the ages at which an operation is polled that does not end."""
+    history = History(0.0)
+    ages = [0.0]
+    while ages[-1] < until:
+        history.add(ages[-1], 0, 1, queued=False)
+        history.expected = expectation
+        ages.append(ages[-1] + Adaptive().next_delay(history))
+    return ages[:-1]
+
+
+def draw_polls(path: Path) -> None:
+    """Draw when an operation is polled of which ten minutes are expected, as PNG and SVG."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    mpl.rcParams["svg.hashsalt"] = "nexus-operations"
+    from matplotlib import pyplot
+
+    durations = Durations()
+    luck = random.Random(1)
+    nightly = Distribution("nightly", 600.0, 0.15)
+    for _ in range(30):
+        durations.record(("nightly",), nightly.draw(luck), DAY)
+    known = durations.expect(("nightly",))
+    assert known is not None
+    rows = {
+        "with a memory": poll_ages(known, 1500.0),
+        "by its age alone": poll_ages(None, 1500.0),
+        "every 8 s": [8.0 * n for n in range(188)],
+    }
+    figure, (curve, ticks) = pyplot.subplots(
+        2, 1, figsize=(8, 4), sharex=True, height_ratios=(1, 1.2), layout="constrained"
+    )
+    ages = [float(n) for n in range(1, 1501)]
+    curve.plot(ages, [known.hazard(age) * 60 for age in ages], color="tab:green")
+    curve.set(
+        ylabel="chance of ending,\nper minute",
+        title="When polls come, if operations of the kind take about ten minutes",
+    )
+    curve.yaxis.set_major_formatter(mpl.ticker.PercentFormatter(1.0))
+    for n, polls in enumerate(rows.values()):
+        ticks.vlines(polls, n - 0.3, n + 0.3, color="tab:green" if n == 0 else "tab:gray", lw=1)
+    ticks.set_yticks(range(len(rows)), list(rows))
+    ticks.set(xlabel="age in seconds; a line is a poll", xlim=(0, 1500))
+    figure.savefig(path.with_suffix(".png"), dpi=110)
+    figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})

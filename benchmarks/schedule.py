@@ -35,7 +35,7 @@ from nexus_operations.simulator import Life
 
 if __name__ == "__main__":  # run as a script: its neighbour is found from the project's root
     sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks.kinds import kinds_of, report, text
+from benchmarks.kinds import draw_polls, kinds_of, report, text
 
 SHAPES = ("linear", "front", "back", "stall", "burst")
 ITEMS = (1, 1, 10, 100, 1000)
@@ -192,6 +192,36 @@ def beating(curve: dict[float, dict[str, float]], peer: dict[str, float]) -> flo
     return None
 
 
+LABEL_PLACES = [(8, 4), (8, -12), (-8, 5), (-8, -12), (0, 12), (0, -20), (14, 14), (-14, -22)]
+"""Where a label may be, in points from what it names; left of it if to the left."""
+
+
+def write_labels(
+    axes: Any, labels: dict[tuple[float, float], str], curve: dict[float, dict[str, float]]
+) -> None:
+    """Write each label in the first place where it covers neither a label nor a point."""
+    axes.figure.canvas.draw()
+    renderer = axes.figure.canvas.get_renderer()
+    points = [*labels, *((point["requests_mean"], point["lag_mean_s"]) for point in curve.values())]
+    dots = [axes.transData.transform(point) for point in points]
+    written: list[Any] = [axes.get_legend().get_window_extent(renderer)]
+    for here, label in labels.items():
+        for x, y in LABEL_PLACES:
+            align = "left" if x > 0 else "right" if x < 0 else "center"
+            text = axes.annotate(
+                label, here, textcoords="offset points", xytext=(x, y), fontsize=8, ha=align
+            )
+            box = text.get_window_extent(renderer)
+            if not any(box.overlaps(other) for other in written) and not any(
+                box.padded(3).contains(*dot) for dot in dots
+            ):
+                break
+            text.remove()
+        else:
+            raise AssertionError(f"no place for the label {label}")
+        written.append(box)
+
+
 def draw(path: Path, policies: dict[str, Any], curve: dict[float, dict[str, float]]) -> None:
     """Draw the requests-lag plane as PNG and SVG."""
     import matplotlib as mpl
@@ -209,15 +239,19 @@ def draw(path: Path, policies: dict[str, Any], curve: dict[float, dict[str, floa
         label="Adaptive(pace=…)",
         markersize=4,
     )
+    names: dict[tuple[float, float], list[str]] = {}
     for name, point in policies.items():
-        here = (point["requests_mean"], point["lag_mean_s"])
-        ours = name == "default"
-        axes.plot(*here, "*" if ours else "s", color="tab:green" if ours else "tab:gray")
-        axes.annotate(name, here, textcoords="offset points", xytext=(6, 5), fontsize=8)
+        names.setdefault((point["requests_mean"], point["lag_mean_s"]), []).append(name)
+    for here, named in names.items():
+        ours = "default" in named
+        style: dict[str, Any] = {"color": "tab:green", "markersize": 13} if ours else {}
+        axes.plot(*here, "*" if ours else "s", **{"color": "tab:gray", **style})
     axes.set(xscale="log", yscale="log", xlabel="requests per operation (mean)")
     axes.set(ylabel="lag (mean, seconds)", title="Waiting: requests against lag")
     axes.grid(visible=True, which="both", alpha=0.2)
+    axes.margins(0.12)
     axes.legend()
+    write_labels(axes, {here: ", ".join(named) for here, named in names.items()}, curve)
     figure.savefig(path.with_suffix(".png"), dpi=110)
     figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
 
@@ -280,6 +314,7 @@ def main() -> None:
     check = run(works[:1000], Fixed(8), arguments.seed)
     if arguments.picture:
         draw(arguments.picture, policies, curve)
+        draw_polls(arguments.picture.with_name(f"{arguments.picture.stem}-polls"))
     if arguments.json:
         result = {"policies": policies, "paces": {str(k): v for k, v in curve.items()}}
         beaten = {name: beating(curve, policies[name]) for name in PEERS}

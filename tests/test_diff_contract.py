@@ -463,6 +463,8 @@ def test_a_status_may_hide_in_a_range() -> None:
     answers = get(ranged)["responses"]
     answers["2XX"] = answers.pop("200")
     assert not broken(compare(DOCUMENT, ranged))
+    answers["2XX"]["content"] = {"text/plain": {}}
+    assert broken(compare(DOCUMENT, ranged))
 
 
 @pytest.mark.parametrize(
@@ -482,6 +484,30 @@ def test_what_is_no_document_is_not_compared(text: str, words: str) -> None:
 def test_a_place_that_cannot_be_read_is_named() -> None:
     with pytest.raises(CannotTellError, match=r"GET /projects.* -> 200: .*Gone: nothing is there"):
         changes(lambda d: get(d)["responses"].update({"200": {"$ref": "#/components/Gone"}}))
+
+
+ELSEWHERE: dict[str, Callable[[Any, str], object]] = {
+    "a path": lambda d, there: d["paths"].update({"/more": {"$ref": there}}),
+    "a parameter": lambda d, there: get(d)["parameters"].append({"$ref": there}),
+    "a body": lambda d, there: get(d).update(requestBody={"$ref": there}),
+    "a response": lambda d, there: get(d)["responses"].update({"404": {"$ref": there}}),
+    "a header": lambda d, there: component(d, "responses", "NotFound").update(
+        headers={"X-Why": {"$ref": there}}
+    ),
+}
+
+
+@pytest.mark.parametrize("refer", ELSEWHERE.values(), ids=ELSEWHERE)
+def test_what_is_in_another_document_is_not_guessed_at(
+    refer: Callable[[Any, str], object],
+) -> None:
+    one, same, other = (copy.deepcopy(DOCUMENT) for _ in range(3))
+    refer(one, "more.yaml#/one")
+    refer(same, "more.yaml#/one")
+    refer(other, "more.yaml#/other")
+    assert compare(one, same) == []
+    with pytest.raises(CannotTellError, match="a reference out of the document changed"):
+        compare(one, other)
 
 
 def run(base: str, folder: Path) -> subprocess.CompletedProcess[str]:

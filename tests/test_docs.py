@@ -116,6 +116,7 @@ def test_a_shell_block_runs(block: str, simulator: Simulator, tmp_path: Path) ->
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     environment["DATATURE_API_BASE_URL"] = simulator.endpoint
     environment.update(NEXUS_SECRET=SECRET, NEXUS_PROJECT=PROJECT)
+    environment["NEXUS_DURATIONS"] = str(tmp_path / "durations.json")
     script = SHELL.format(root=ROOT, block=block)
     if block.rstrip().endswith("nexus-operations simulate"):  # it runs until Ctrl-C
         with Terminal(["bash", "-c", script], environment) as terminal:

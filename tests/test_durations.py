@@ -22,7 +22,7 @@ from nexus_operations._core.hazard import (
     log_age,
 )
 from nexus_operations._core.kinds import Kind
-from nexus_operations._core.siblings import Memory
+from nexus_operations._core.memory import Memory
 
 from benchmarks.kinds import DAY, Cost, Distribution, fleet, kinds_of, limit, sequence, wait
 

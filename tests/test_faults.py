@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -128,15 +129,39 @@ def test_any_sequence_of_trouble() -> None:
 SEED = int(os.environ.get("NEXUS_FAULTS_SEED", "1"))
 
 
-@pytest.mark.parametrize("kind", ["single", "sync", "async"])
-def test_random_trouble_over_a_socket(kind: str, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("path", faults.PATHS)
+def test_random_trouble_over_a_socket(
+    path: str, plain_environment: None, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.ERROR, logger="nexus_operations")
-    count = 60
-    cases = faults.make_cases(count, SEED, longest=1.0)
-    figures = faults.ours(cases, kind, max_wait=100)
+    count = 40
+    cases = faults.make_cases(count, SEED, longest=0.5)
+    figures = faults.ours(cases, path, max_wait=200, seed=SEED)
     assert figures["wrong"] == {}, f"NEXUS_FAULTS_SEED={SEED}"
     assert figures["right"] == count
     assert figures["false_finished"] == 0
     assert figures["past_deadline"] == 0
     assert figures["leaked_sockets"] == 0
     assert figures["leaked_threads"] == 0
+
+
+def test_every_kind_of_fault_is_in_the_sequences() -> None:
+    """The default run plays each of them many times."""
+    cases = faults.make_cases(1000, SEED)
+    played = Counter(step for case in cases for step in case.steps)
+    for step in (*faults.TRANSIENT, *(trouble for trouble, _ in faults.PERMANENT)):
+        assert played[step] >= 10, step
+    for name in (*faults.GOOD, *faults.BAD, *faults.SLOW):
+        assert played[name] >= 20, name
+    forgiven = [
+        case
+        for case in cases
+        if any(step in case.steps for step, _ in faults.PERMANENT)
+        and case.expected in ("Finished", "Cancelled", "running", "OperationFailedError")
+    ]
+    assert len(forgiven) >= 50
+
+
+def test_the_same_seed_gives_the_same_sequences() -> None:
+    assert faults.make_cases(50, 7) == faults.make_cases(50, 7)
+    assert faults.make_cases(50, 7) != faults.make_cases(50, 8)

@@ -27,7 +27,7 @@ LAYERS: list[set[str]] = [
 and `_show` know nothing of each other."""
 
 BUDGETS = {
-    "_core": 1450,
+    "_core": 1500,
     "_http": 1150,
     "_show": 380,
     "shells": 1100,
@@ -146,13 +146,28 @@ def test_what_talks_and_what_shows_know_nothing_of_each_other() -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def test_what_is_above_sees_public_names_only() -> None:
+SEAMS = {
+    "_core.checks",  # an integration checks arguments before there is a client
+    "_core.models",
+    "_core.statuses",  # colours
+    "_core.text",  # what the service says is escaped in one way
+    "_durations_file",
+    "_show.board",  # the command's board is the library's
+    "_show.terminal",
+    "_show.words",
+}
+"""What the command, the simulator and the Airflow provider share with the library beside its public
+names, so that a rule has one place."""
+
+
+def test_what_is_above_sees_public_names_and_the_seams_only() -> None:
     above = LAYERS[-1]
     wrong = [
         str(found)
         for found in IMPORTS
         if part_of(found.source) in above
         and part_of(found.target) not in above
+        and found.target not in SEAMS
         and any(word.startswith("_") and word != "__init__" for word in found.target.split("."))
     ]
     assert not wrong, "\n".join(wrong)

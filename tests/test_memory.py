@@ -19,8 +19,8 @@ from nexus_operations import (
     OperationFailedError,
     Update,
 )
+from nexus_operations._core.memory import Memory
 from nexus_operations._core.poller import Bounds, Poller
-from nexus_operations._core.siblings import Memory
 from nexus_operations.simulator import Life
 
 from tests.conftest import PROJECT, SECRET, Driver
@@ -153,6 +153,23 @@ class TestFleet:
         expectation = durations.expect(("https://api.datature.io", PROJECT, kind))
         assert expectation is not None
         assert expectation.modes[0].weight > 0.9
+
+    def test_single_waits_side_by_side_are_siblings(self) -> None:
+        nexus, durations = Driver("async"), Durations()
+        lives = [Life(duration=400.0 * math.exp(0.3 * (n - 10) / 10)) for n in range(21)]
+        ids = [nexus.service.start(life) for life in lives]
+
+        async def run() -> None:
+            async with AsyncClient(SECRET, durations=durations, **nexus.options) as client:
+                wait = client.get_project(PROJECT).operations.wait_until_done
+                await asyncio.gather(*map(wait, ids))
+
+        kind = nexus.get(ids[0]).kind
+        asyncio.run(run())
+        expectation = durations.expect(("https://api.datature.io", PROJECT, kind))
+        assert expectation is not None
+        # The longest end last; they do not count more for that.
+        assert expectation.modes[0].mean == pytest.approx(math.log(400.5), abs=0.02)
 
     def test_one_that_is_given_up_does_not_hold_back_the_others(self, nexus: Driver) -> None:
         durations = Durations()

@@ -18,6 +18,7 @@ from nexus_operations import OperationStatus as Status
 from nexus_operations._core.statuses import KNOWN_STATUSES, STATUSES, TERMINAL_STATUSES, status_of
 from nexus_operations._core.text import escape_text, is_unsafe
 
+PUBLIC = {name: getattr(nexus_operations, name) for name in nexus_operations.__all__}
 NONE = dict.fromkeys(("Queued", "Running", "Finished", "Cancelled", "Errored"), 0)
 
 
@@ -138,7 +139,7 @@ class TestConversion:
         assert shown.to_dict() == body
         lines = [line.strip(" ,") for line in repr(shown).splitlines()]
         assert "payload='Number of files imported: 1'" in lines
-        assert eval(repr(shown), vars(nexus_operations)) == shown
+        assert eval(repr(shown), PUBLIC) == shown
         assert "payload" not in repr(operation())
 
     def test_every_part_is_of_the_documented_class(self) -> None:

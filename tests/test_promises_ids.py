@@ -203,7 +203,7 @@ def test_a_bad_id_of_a_generator_costs_no_other(path: Path) -> None:
 @on_fleets
 def test_order_is_that_of_the_ids(path: Path) -> None:
     """Whatever ends first."""
-    ends = {f"op_{number}": 100 - number for number in range(50)}
+    ends = {f"op_{number}": 60 - 3 * number for number in range(20)}
     world = World(
         lambda asked: is_finished(asked) if asked.at >= ends[asked.op_id] else is_running(asked)
     )

@@ -42,8 +42,8 @@ class TestStates:
         ("value", "named"),
         [
             ({}, "op_id and started_at"),
-            ([], "op_id and started_at"),
-            ("op_1", "op_id and started_at"),
+            ([], "state must be an object"),
+            ("op_1", "state must be an object"),
             ({"op_id": "op_1"}, "started_at"),
             ({"op_id": 1, "started_at": 5}, "state.op_id"),
             ({"op_id": "..", "started_at": 5}, "state.op_id"),

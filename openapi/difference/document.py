@@ -10,6 +10,8 @@ from urllib.parse import unquote
 
 import yaml
 
+EXTERNAL = "$external"
+"""The key of a node that stands for what is in another document, with the reference to it."""
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
 
@@ -80,8 +82,12 @@ class Document:
         if self._anchors is None:
             self._anchors = {}
             waiting: list[Any] = [self.root]
+            seen: set[int] = set()
             while waiting:
                 node = waiting.pop()
+                if id(node) in seen:
+                    continue
+                seen.add(id(node))
                 if isinstance(node, dict):
                     for key in ("$anchor", "$dynamicAnchor"):
                         if isinstance(node.get(key), str):
@@ -94,11 +100,16 @@ class Document:
         return self._anchors[name]
 
     def resolve(self, node: Any, place: str = "") -> Any:
-        """Follow references to a node that is none. A circle of references is an empty node."""
+        """Follow references to a node that is none.
+
+        A circle of references is an empty node; what is in another document is not read.
+        """
         seen: set[str] = set()
         while isinstance(node, dict) and isinstance(node.get("$ref"), str):
             if node["$ref"] in seen:
                 return {}
+            if not node["$ref"].startswith("#"):
+                return {EXTERNAL: node["$ref"]}
             seen.add(node["$ref"])
             try:
                 node = self.target(node["$ref"])
@@ -112,6 +123,8 @@ class Document:
             if str(path).startswith("x-"):
                 continue
             item = mapping(self.resolve(raw, f"path {path}"))
+            if EXTERNAL in item:
+                yield Operation(EXTERNAL, str(path), item, {}, [], [])
             if isinstance(raw, dict) and "$ref" in raw:
                 item = {**item, **{key: value for key, value in raw.items() if key != "$ref"}}
             for method in METHODS:
@@ -123,6 +136,9 @@ class Document:
         parameters: dict[tuple[str, str], dict[str, Any]] = {}
         for raw in [*listed(item.get("parameters")), *listed(node.get("parameters"))]:
             parameter = mapping(self.resolve(raw, f"{place} parameters"))
+            if EXTERNAL in parameter:
+                parameters[EXTERNAL, parameter[EXTERNAL]] = parameter
+                continue
             name, where = str(parameter.get("name", "")), str(parameter.get("in", ""))
             if where == "header":
                 name = name.lower()

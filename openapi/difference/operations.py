@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
-from .document import Document, Operation, listed, mapping, snake
+from .document import EXTERNAL, CannotTellError, Document, Operation, listed, mapping, snake
 from .rules import default, say
 from .schemas import Change, SchemaDiffer, Travels, nodes
 from .security import SecurityDiffer
@@ -35,6 +35,8 @@ class Differ:
         new = {_template(found): found for found in self.new.operations()}
         for key in [*old, *(key for key in new if key not in old)]:
             before, after = old.get(key), new.get(key)
+            if _elsewhere(f"path {key[1]}", before and before.node, after and after.node):
+                continue
             if before and after:
                 yield from self._operation(f"{key[0].upper()} {before.path}", before, after)
             elif before:
@@ -104,12 +106,16 @@ class Differ:
 
     def _parameters(self, where: str, before: Operation, after: Operation) -> Iterator[Change]:
         renamed = dict(zip(_braces(before.path), _braces(after.path), strict=True))
-        old = {("path", renamed.get(n, n)) if i == "path" else (i, n): parameter
-               for (i, n), parameter in before.parameters.items()}  # fmt: skip
+        old = {
+            ("path", renamed.get(n, n)) if i == "path" else (i, n): parameter
+            for (i, n), parameter in before.parameters.items()
+        }
         new = after.parameters
         for place, name in [*old, *(key for key in new if key not in old)]:
             at = f"{where} parameter {name} in {place}"
             was, now = old.get((place, name)), new.get((place, name))
+            if _elsewhere(at, was, now):
+                continue
             if was and now:
                 yield from self._parameter(at, place, was, now)
             elif was:
@@ -157,6 +163,8 @@ class Differ:
         old = mapping(self.old.resolve(before, f"{where} requestBody"))
         new = mapping(self.new.resolve(after, f"{where} requestBody"))
         at = f"{where} body"
+        if _elsewhere(at, old, new):
+            return
         if before is None or after is None:
             if after is not None:
                 needed = bool(new.get("required"))
@@ -171,30 +179,39 @@ class Differ:
 
     def _responses(self, where: str, before: Any, after: Any) -> Iterator[Change]:
         old, new = (
-            {str(s).upper(): r for s, r in mapping(node.get("responses")).items()
-             if not str(s).startswith("x-")}
+            {
+                str(s).upper(): r
+                for s, r in mapping(node.get("responses")).items()
+                if not str(s).startswith("x-")
+            }
             for node in (before, after)
-        )  # fmt: skip
+        )
         for status in [*old, *(status for status in new if status not in old)]:
             at = f"{where} -> {status.lower() if status == 'DEFAULT' else status}"
             if status in old and status in new:
                 yield from self._response(at, old[status], new[status])
             elif status in new:
                 yield Change(False, at, "status added")
+            elif wider := next((s for s in (f"{status[0]}XX", "DEFAULT") if s in new), None):
+                yield Change(False, at, f"status removed: it is one of {wider} now")
+                yield from self._response(at, old[status], new[wider])
             else:
-                covered = {f"{status[0]}XX", "DEFAULT"} & new.keys()
                 only = status == "DEFAULT" and not any(known[0] == "2" for known in old)
-                success = (status[0] == "2" or only) and not covered
-                yield Change(success, at, "status removed")
+                yield Change(status[0] == "2" or only, at, "status removed")
 
     def _response(self, at: str, before: Any, after: Any) -> Iterator[Change]:
         before = mapping(self.old.resolve(before, at))
         after = mapping(self.new.resolve(after, at))
+        if _elsewhere(at, before, after):
+            return
         old, new = (
-            {str(n).lower(): (str(n), h) for n, h in mapping(holder.get("headers")).items()
-             if str(n).lower() != "content-type"}
+            {
+                str(n).lower(): (str(n), h)
+                for n, h in mapping(holder.get("headers")).items()
+                if str(n).lower() != "content-type"
+            }
             for holder in (before, after)
-        )  # fmt: skip
+        )
         for key in [*old, *(key for key in new if key not in old)]:
             name = (old.get(key) or new[key])[0]
             where = f"{at} headers {name}"
@@ -203,6 +220,8 @@ class Differ:
                 continue
             was = mapping(self.old.resolve(old[key][1], where))
             now = mapping(self.new.resolve(new[key][1], where))
+            if _elsewhere(where, was, now):
+                continue
             if bool(was.get("required")) != bool(now.get("required")):
                 gone = not now.get("required")
                 words = "no longer always there" if gone else "now always there"
@@ -214,18 +233,30 @@ class Differ:
 
     def _contents(self, at: str, before: Any, after: Any, way: Travels) -> Iterator[Change]:
         """Compare the media types of a body, and the schema of each."""
-        old, new = ({_essence(str(n)): (str(n), c) for n, c in mapping(side).items()}
-                    for side in (before, after))  # fmt: skip
-        special = {a: b for a in old for b in new if a not in new and b not in old
-                   and a.startswith("application/") and _suffix(a) == _suffix(b)}  # fmt: skip
+        old, new = (
+            {_essence(str(n)): (str(n), c) for n, c in mapping(side).items()}
+            for side in (before, after)
+        )
+        special = {
+            a: b
+            for a in old
+            for b in new
+            if a not in new
+            and b not in old
+            and a.startswith("application/")
+            and _suffix(a) == _suffix(b)
+        }
         for key in [*old, *(key for key in new if key not in old)]:
             where = f"{at} content {(old.get(key) or new[key])[0]}"
             other = special.get(key, key)
             if key in old and other in new:
                 if old[key][0] != new[other][0]:
                     general = other != key and "+" not in other
-                    yield Change(general or (other != key and way is not Travels.ANSWER), where,
-                                 f"written as {new[other][0]}")  # fmt: skip
+                    yield Change(
+                        general or (other != key and way is not Travels.ANSWER),
+                        where,
+                        f"written as {new[other][0]}",
+                    )
                 was, now = mapping(old[key][1]), mapping(new[other][1])
                 yield from self._media(where, was, now, way)
             elif key in old:
@@ -246,6 +277,18 @@ class Differ:
                 yield Change(True, f"{where} $", words)
         for key in ("schema", "itemSchema"):
             yield from self.schemas.compare(f"{where} $", nodes(was, key), nodes(now, key), way)
+
+
+def _elsewhere(at: str, old: Any, new: Any) -> bool:
+    """Tell whether both are the same thing in another document, which is not read.
+
+    Raises:
+        CannotTellError: If one is there, and the other is not the same.
+    """
+    references = [mapping(node).get(EXTERNAL) for node in (old, new)]
+    if references[0] != references[1]:
+        raise CannotTellError(at, "a reference out of the document changed")
+    return references[0] is not None
 
 
 def _template(found: Operation) -> tuple[str, str]:

@@ -172,8 +172,10 @@ class Page:
 
     def _contents(self, what: str, contents: Any) -> Iterator[str]:
         """Yield the media types of a body, what is nested in each, and its examples."""
-        lines = [(code(media), self._media(mapping(content)))
-                 for media, content in mapping(contents).items()]  # fmt: skip
+        lines = [
+            (code(media), self._media(mapping(content)))
+            for media, content in mapping(contents).items()
+        ]
         yield from table(("content", "type"), lines)
         yield from self._below(what, contents)
 
@@ -199,12 +201,16 @@ class Page:
                     yield from _example(str(name), mapping(example))
 
     def _responses(self, found: Any) -> Iterator[str]:
-        answers = {str(status): mapping(self.document.resolve(raw, f"response {status}"))
-                   for status, raw in mapping(found.get("responses")).items()}  # fmt: skip
+        answers = {
+            str(status): mapping(self.document.resolve(raw, f"response {status}"))
+            for status, raw in mapping(found.get("responses")).items()
+        }
         lines, nested = [], []
         for status, response in answers.items():
-            contents = [f"{code(media)}: {self._media(mapping(content))}"
-                        for media, content in mapping(response.get("content")).items()]  # fmt: skip
+            contents = [
+                f"{code(media)}: {self._media(mapping(content))}"
+                for media, content in mapping(response.get("content")).items()
+            ]
             headers = []
             for name, raw in mapping(response.get("headers")).items():
                 header = mapping(self.document.resolve(raw, f"header {name}"))
@@ -260,8 +266,12 @@ class Page:
         found: set[str] = set()
         waiting: list[Any] = [self.root.get("paths"), self.root.get("webhooks")]
         waiting.append(self.document.component("schemas"))
+        seen: set[int] = set()
         while waiting:
             here = waiting.pop()
+            if id(here) in seen:
+                continue
+            seen.add(id(here))
             if isinstance(here, list):
                 waiting.extend(here)
             elif isinstance(here, dict):

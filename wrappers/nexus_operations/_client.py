@@ -49,12 +49,22 @@ class _ClientBase:
         transport: httpx.BaseTransport | httpx.AsyncBaseTransport | None = None,
         clock: Clock | None = None,
     ) -> None:
+        try:
+            key = checks.secret(secret_key)
+            secret = None if key is None else Secret(key)
+        finally:
+            del secret_key  # an error carries this frame, which must not show it
+            key = None
         certificate = checks.certificate(mtls_certificate_file_path, mtls_private_key_file_path)
-        secret = checks.secret(secret_key, required=certificate is None)
+        if secret is None and certificate is None:
+            raise ValueError(
+                f"secret_key must be given, or {checks.SECRET_VARIABLE} set, where there is no"
+                " client certificate, not None"
+            )
         contact = Contact()
         self._settings = Settings(
             endpoint=checks.endpoint(endpoint),
-            secret=None if secret is None else Secret(secret),
+            secret=secret,
             certificate=certificate,
             verify=verify,
             contact=contact,

@@ -11,11 +11,10 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import msgspec
 
-from ._core import checks
 from ._core.durations import Durations
 
 logger = logging.getLogger("nexus_operations")
@@ -27,7 +26,19 @@ LARGEST = 10_000_000
 """Bytes beyond which a file is none of ours."""
 
 
-class _Newer(ValueError):
+class _Head(msgspec.Struct):
+    """What every version of the file has."""
+
+    format: Annotated[int, msgspec.Meta(ge=1)]
+
+
+class _File(_Head):
+    """This version's."""
+
+    kinds: dict[str, list[float]]
+
+
+class _NewerError(ValueError):
     """A file of a later version."""
 
 
@@ -69,7 +80,7 @@ def save_durations(durations: Durations, path: str | os.PathLike[str]) -> bool:
     try:
         try:
             durations.adopt(_read(path))
-        except (_Newer, FileNotFoundError, PermissionError) as error:
+        except (_NewerError, FileNotFoundError, PermissionError) as error:
             if not isinstance(error, FileNotFoundError):
                 raise
         except (ValueError, TypeError) as error:
@@ -95,12 +106,7 @@ def _read(path: Path) -> Durations:
         content = file.read(LARGEST + 1)
     if len(content) > LARGEST:
         raise ValueError("it is too large")
-    value: Any = msgspec.json.decode(content)
-    if not isinstance(value, dict) or not isinstance(value.get("kinds"), dict):
-        raise TypeError("it holds no durations")
-    version = value.get("format")
-    if not isinstance(version, int) or version < 1:
-        raise ValueError(f"its format is {checks.show(version)}")
+    version = msgspec.json.decode(content, type=_Head).format
     if version > FORMAT:
-        raise _Newer(f"it was written by a newer version (format {version})")
-    return Durations.from_dict(value["kinds"])
+        raise _NewerError(f"it was written by a newer version (format {version})")
+    return Durations.from_dict(msgspec.json.decode(content, type=_File).kinds)

@@ -14,7 +14,7 @@ import contextvars
 import math
 import queue
 import threading
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 from ._core.errors import NexusError
@@ -51,7 +51,9 @@ def poll(wait: Wait, shared: Shared, transport: Transport, stop: Stop) -> Operat
     clock, slots = shared.clock, shared.thread_slots
     if slots is not None and not slots.enter() and not _line_up(wait, shared, stop):
         return None
-    try:
+    with contextlib.ExitStack() as slot:
+        if slots is not None:
+            slot.callback(slots.leave)
         while seconds := wait.seconds_to_start(clock.monotonic()):
             if not clock.sleep(seconds, stop):
                 _stopped(wait, stop)
@@ -68,10 +70,8 @@ def poll(wait: Wait, shared: Shared, transport: Transport, stop: Stop) -> Operat
                 return None
             except NexusError as error:
                 result = error
+            slot.close()  # a listener may make requests of its own
             return wait.feed(result)
-    finally:
-        if slots is not None:
-            slots.leave()
 
 
 def _line_up(wait: Wait, shared: Shared, stop: Stop) -> bool:
@@ -123,7 +123,8 @@ async def poll_awaited(wait: Wait, shared: Shared, transport: AsyncTransport) ->
     clock, slots = shared.clock, shared.slots
     if not slots.enter() and not await _line_up_awaited(wait, shared):
         return None
-    try:
+    with contextlib.ExitStack() as slot:
+        slot.callback(slots.leave)
         while seconds := wait.seconds_to_start(clock.monotonic()):
             await clock.async_sleep(seconds)
         if seconds is None:
@@ -134,9 +135,8 @@ async def poll_awaited(wait: Wait, shared: Shared, transport: AsyncTransport) ->
                 result = await transport.retrieve(wait.project_id, wait.op_id, wait.timeout())
             except NexusError as error:
                 result = error
+            slot.close()  # a listener may make requests of its own
             return wait.feed(result)
-    finally:
-        slots.leave()
 
 
 async def _line_up_awaited(wait: Wait, shared: Shared) -> bool:
@@ -190,7 +190,7 @@ def interrupt(wait: Wait, error: BaseException) -> None:
 
 
 @contextlib.contextmanager
-def _waking(closing: Closing) -> Iterator[asyncio.Event]:
+def _waking(closing: Closing) -> Generator[asyncio.Event]:
     """Yield an event of the running loop that the client's closing sets."""
     wake, loop = asyncio.Event(), asyncio.get_running_loop()
 

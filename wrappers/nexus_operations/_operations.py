@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 from . import _loops
 from ._core import checks
+from ._core.memory import Memory
 from ._core.schedule import Schedule
-from ._core.siblings import Memory
 from ._core.updates import Listener
 from ._fleet import Fleet, Outcome
 from ._show.progress import listening

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from ._clock import Clock
     from ._core.durations import Durations
     from ._core.limiter import RateLimiter, Slots
+    from ._core.memory import Memory
     from ._core.models import Operation
-    from ._core.siblings import Memory
     from ._http.exchange import Answer, Contact
 
 logger = logging.getLogger("nexus_operations")

@@ -62,18 +62,19 @@ class WaitState:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, value: Json) -> WaitState:
+    def from_json(cls, value: object) -> WaitState:
         """Return the state that `to_json` wrote.
 
         Raises:
             TypeError, ValueError: If it is none; the error names the key.
         """
-        if not isinstance(value, dict) or not {"op_id", "started_at"} <= value.keys():
+        given = checks.mapping("state", value)
+        if not {"op_id", "started_at"} <= given.keys():
             raise ValueError(
                 f"state must be an object with op_id and started_at, not {checks.show(value)}"
             )
         known = ("op_id", "started_at", "polls", "reached")
-        return cls(**{name: value[name] for name in known if name in value})
+        return cls(**{name: given[name] for name in known if name in given})
 
 
 def result_to_json(operation: Operation | None, error: NexusError | None = None) -> Json:

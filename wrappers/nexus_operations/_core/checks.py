@@ -86,9 +86,10 @@ def operation_identifier(name: str, value: object) -> str:
 
 def operation_identifiers(name: str, value: object) -> tuple[Iterable[Any], bool]:
     """Return an iterable of ids, and whether it is a collection, whose ids are then checked."""
+    shown = show(value)
     iterable = hasattr(value, "__iter__") or hasattr(value, "__aiter__")
     if isinstance(value, (str, bytes, bytearray, Mapping, type)) or not iterable:
-        raise TypeError(f"{name} must be an iterable of ids, not {show(value)}")
+        raise TypeError(f"{name} must be an iterable of ids, not {shown}")
     return cast("Iterable[Any]", value), isinstance(value, Collection)
 
 
@@ -102,6 +103,13 @@ def project_identifier(value: object) -> str:
             raise ValueError(f"project_id must be given where {PROJECT_VARIABLE} is not set")
     project_id = identifier(name, value)
     return project_id if project_id.startswith("proj_") else f"proj_{project_id}"
+
+
+def mapping(name: str, value: object) -> dict[str, Any]:
+    """Return an object of a JSON document."""
+    if not isinstance(value, dict):
+        raise TypeError(f"{name} must be an object, not {show(value)}")
+    return cast("dict[str, Any]", value)
 
 
 def boolean(name: str, value: object) -> bool:
@@ -237,12 +245,13 @@ def status_names(name: str, value: object) -> frozenset[str]:
     """
     if value is None:
         return frozenset()
+    shown = show(value)
     if isinstance(value, (str, enum.Enum)):
         names: list[object] = [value]
     elif isinstance(value, Iterable) and not isinstance(value, (bytes, bytearray, Mapping)):
         names = list(cast("Iterable[object]", value))
     else:
-        raise TypeError(f"{name} must be a status name, several, or None, not {show(value)}")
+        raise TypeError(f"{name} must be a status name, several, or None, not {shown}")
     return frozenset(_status_name(name, item) for item in names)
 
 
@@ -285,34 +294,28 @@ def _edits(a: str, b: str) -> int:
     return row[-1]
 
 
-def secret(value: object, *, required: bool) -> str | None:
-    """Return the secret key, by default the environment's; an error never shows it.
-
-    Args:
-        value: The argument.
-        required: Whether there must be one: there is no client certificate.
-    """
+def secret(value: object) -> str | None:
+    """Return the secret key, by default the environment's; no error or its frame shows it."""
     name = "secret_key"
     if value is None:
-        value = os.environ.get(SECRET_VARIABLE)
+        value = os.environ.get(SECRET_VARIABLE) or None
         name = f"secret_key (from {SECRET_VARIABLE})"
-        if not value:
-            if required:
-                raise ValueError(
-                    f"secret_key must be given, or {SECRET_VARIABLE} set, where there is no client"
-                    " certificate, not None"
-                )
+        if value is None:
             return None
+    trouble: Exception | None = None
     if not isinstance(value, str):
-        raise TypeError(f"{name} must be a str, not {type(value).__name__}")
-    if not value.strip():
-        raise ValueError(f"{name} must not be empty")
-    if not value.isascii() or not value.isprintable() or value != value.strip():
-        raise ValueError(
+        trouble = TypeError(f"{name} must be a str, not {type(value).__name__}")
+    elif not value.strip():
+        trouble = ValueError(f"{name} must not be empty")
+    elif not value.isascii() or not value.isprintable() or value != value.strip():
+        trouble = ValueError(
             f"{name} must be printable ASCII without line breaks or surrounding blanks"
             " (its value is not shown)"
         )
-    return value
+    else:
+        return value
+    del value
+    raise trouble
 
 
 def certificate(certificate_path: object, key_path: object) -> tuple[str, str] | None:

@@ -6,11 +6,11 @@ import struct
 import threading
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
-from typing import Any
 
 from . import checks
 from .hazard import Expectation
 from .kinds import Kind, Sort
+from .siblings import Siblings
 
 Key = tuple[str, ...]
 """What tells kinds apart: by convention the endpoint, the project's id and the kind's name."""
@@ -29,6 +29,9 @@ LONGEST = 1e9
 SORT_BOUNDS = (1e6, 21.0, 1e6)
 """The largest numbers of a sort that can be true: how many, mean, spread."""
 
+MEANS = (4, 7)
+"""The places of the numbers that may be negative."""
+
 _NUMBERS = struct.Struct("<9f")
 
 
@@ -39,13 +42,18 @@ class Durations:
 
     Args:
         most_kinds: Kinds to remember, at most; the one recorded least recently is forgotten.
+
+    Attributes:
+        lock: Held while it changes.
+        siblings: The operations that are waited for, by kind.
     """
 
     def __init__(self, most_kinds: int = MOST_KINDS) -> None:
         self._most_kinds = checks.positive_int("most_kinds", most_kinds)
-        self._lock = threading.Lock()
+        self.lock = threading.RLock()
         self._kinds: dict[int, bytes] = {}
         self._cache: dict[int, Expectation] = {}
+        self.siblings: dict[Key, Siblings] = {}
 
     def __len__(self) -> int:
         return len(self._kinds)
@@ -62,7 +70,7 @@ class Durations:
             at: When it ended, in seconds since the Unix epoch.
         """
         if 0.0 <= seconds <= LONGEST:
-            with self._lock:
+            with self.lock:
                 name = _name(key)
                 kind = self._get(name) or Kind()
                 kind.add(seconds, at / SECONDS_A_DAY)
@@ -71,7 +79,7 @@ class Durations:
     def expect(self, key: Key) -> Expectation | None:
         """Return what to expect of the next operation of a kind; `None` if nothing is known."""
         name = _name(key)
-        with self._lock:
+        with self.lock:
             expectation = self._cache.get(name)
             if expectation is None and (kind := self._get(name)) is not None:
                 expectation = Expectation(kind.modes())
@@ -82,24 +90,24 @@ class Durations:
 
     def kind(self, key: Key) -> Kind | None:
         """Return a copy of what is remembered of a kind."""
-        with self._lock:
+        with self.lock:
             return self._get(_name(key))
 
     def learn(self, key: Key, kind: Kind) -> None:
         """Take in what was seen of a kind elsewhere."""
-        with self._lock:
+        with self.lock:
             self._learn(_name(key), kind)
 
     def merge(self, other: Durations) -> None:
         """Take in all that another has seen; what both have seen counts twice."""
         for name, kind in other._all():
-            with self._lock:
+            with self.lock:
                 self._learn(name, kind)
 
     def adopt(self, other: Durations) -> None:
         """Take over the kinds of which another has seen more lately, as they are there."""
         for name, kind in other._all():
-            with self._lock:
+            with self.lock:
                 own = self._get(name)
                 if own is None or own.day < kind.day:
                     self._put(name, kind)
@@ -112,7 +120,9 @@ class Durations:
         }
 
     @classmethod
-    def from_dict(cls, kinds: Mapping[str, Any], most_kinds: int = MOST_KINDS) -> Durations:
+    def from_dict(
+        cls, kinds: Mapping[str, Sequence[float]], most_kinds: int = MOST_KINDS
+    ) -> Durations:
         """Return what `to_dict` gave.
 
         Raises:
@@ -124,7 +134,7 @@ class Durations:
         return durations
 
     def _all(self) -> list[tuple[int, Kind]]:
-        with self._lock:
+        with self.lock:
             return [(name, _unpacked(packed)) for name, packed in self._kinds.items()]
 
     def _learn(self, name: int, kind: Kind) -> None:
@@ -167,16 +177,13 @@ def _unpacked(packed: bytes) -> Kind:
     return _kind_of(_NUMBERS.unpack(packed))
 
 
-def _checked(numbers: Any) -> list[float]:
+def _checked(numbers: Sequence[float]) -> list[float]:
     """Return a kind's numbers if they can be some."""
-    if not isinstance(numbers, list) or len(numbers) != 9:
-        raise ValueError(f"a kind is 9 numbers, not {checks.show(numbers)}")
     floats = [float(number) for number in numbers]
-    share, known, day, *sorts = floats
-    bounds = zip((share, known, day, *sorts), (1.0, 1e3, 1e7, *SORT_BOUNDS * 2), strict=True)
-    if (
-        not all(0.0 <= abs(number) <= bound for number, bound in bounds)
-        or min(share, known, day, sorts[0], sorts[2], sorts[3], sorts[5]) < 0.0
-    ):
+    bounds = (1.0, 1e3, 1e7, *SORT_BOUNDS * 2)
+    fit = len(floats) == len(bounds) and all(
+        abs(number) <= bound for number, bound in zip(floats, bounds, strict=True)
+    )
+    if not fit or min(number for place, number in enumerate(floats) if place not in MEANS) < 0.0:
         raise ValueError(f"no numbers of a kind: {checks.show(numbers)}")
     return floats

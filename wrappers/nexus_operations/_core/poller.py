@@ -37,8 +37,8 @@ from .schedule import Adaptive, History, Schedule
 
 if TYPE_CHECKING:
     from .hazard import Estimate
+    from .memory import Memory
     from .models import Operation
-    from .siblings import Memory
 
 JITTER = 0.05
 """Each delay is spread by this share to either side, so that a fleet does not poll in step."""

@@ -1,4 +1,4 @@
-"""What a call for many operations learns while it runs, of those that run side by side.
+"""What operations of one kind that run side by side tell of each other.
 
 Siblings that are still running tell something, too: they have not ended by their age. The hazard is
 corrected as actuaries correct a table of mortality: by the ends that were seen around an age over
@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from .durations import SECONDS_A_DAY, Durations
 from .hazard import (
     BASE_HAZARD,
     STEPS,
@@ -40,7 +39,7 @@ FRESH = 1.03
 
 
 class Siblings:
-    """Operations of one kind that one call waits for.
+    """Operations of one kind that a client waits for at a time.
 
     Attributes:
         running: How many have been seen and have not ended.
@@ -97,73 +96,6 @@ class Siblings:
         ]
         seen, due = _smoothed(self._ends[:known]), _smoothed(expected)
         return [(EXPECTED + s) / (EXPECTED + d) for s, d in zip(seen, due, strict=True)]
-
-
-class Memory:
-    """What the waits of one call know, and what they give back.
-
-    Args:
-        durations: The client's memory.
-        scope: What its keys begin with: the endpoint and the project.
-    """
-
-    __slots__ = ("_durations", "_kinds", "_scope")
-
-    def __init__(self, durations: Durations, *scope: str) -> None:
-        self._durations = durations
-        self._scope = scope
-        self._kinds: dict[str, Siblings] = {}
-
-    def running(self, kind: str, before: float | None, age: float) -> Expectation | None:
-        """Take in that a poll found an operation running; return what to expect of it.
-
-        Args:
-            kind: The operation's kind.
-            before: Its age at the poll before; `None` at the first.
-            age: Its age now.
-        """
-        siblings = self._kinds.setdefault(kind, Siblings())
-        if before is None:
-            siblings.running += 1
-            siblings.met += 1
-        else:
-            siblings.survived(before, age)
-        key = (*self._scope, kind)
-        if siblings.met == 1:
-            if before is None:
-                siblings.expectation = self._durations.expect(key)
-        elif siblings.due():
-            known = self._durations.kind(key) or Kind()
-            known.merge(siblings.ended)
-            siblings.expectation = siblings.correct(known.modes())
-        return siblings.expectation
-
-    def ended(self, kind: str, before: float, seconds: float, at: float) -> None:
-        """Take in that an operation has ended that was seen running.
-
-        Args:
-            kind: The operation's kind.
-            before: Its age when it was last seen running.
-            seconds: How long it took.
-            at: When, in seconds since the Unix epoch.
-        """
-        siblings = self._kinds[kind]
-        siblings.died(before, seconds)
-        siblings.ended.add(seconds, at / SECONDS_A_DAY)
-        self.left(kind)
-
-    def left(self, kind: str) -> None:
-        """Take in that an operation is no longer waited for.
-
-        What has ended enters the memory once none of its siblings runs: those that end first are
-        the short ones, and would be remembered as if all were.
-        """
-        siblings = self._kinds[kind]
-        siblings.running -= 1
-        if not siblings.running:
-            del self._kinds[kind]
-            if siblings.ended.first.seen:
-                self._durations.learn((*self._scope, kind), siblings.ended)
 
 
 def _smoothed(values: Sequence[float]) -> list[float]:

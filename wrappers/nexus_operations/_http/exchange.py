@@ -185,7 +185,8 @@ class Exchange:
             }
         )
         headers.update(parts.pop("headers", None))
-        timeout = dict.fromkeys(("connect", "read", "write", "pool"), max(limits.left(), 0.001))
+        seconds = max(limits.expiry - time.monotonic(), 0.001)
+        timeout = dict.fromkeys(("connect", "read", "write", "pool"), seconds)
         request = httpx.Request(
             parts.pop("method"),
             self._base.copy_with(raw_path=self._prefix + path.encode("ascii")),

@@ -193,7 +193,7 @@ class Mapper:
 
 def _is_foreign(error: BaseException) -> bool:
     return (
-        isinstance(error, (OSError, EOFError))
+        isinstance(error, (OSError, EOFError, UnicodeError))
         or type(error).__module__.partition(".")[0] in FOREIGN
     )
 

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import contextvars
 import errno
+import ipaddress
 import os
 import selectors
 import socket
@@ -118,7 +119,12 @@ class Resolver:
         self._lookup: tuple[str, int, float, Future[list[Address]]] | None = None
 
     def start(self, host: str, port: int) -> Future[list[Address]]:
-        """Return the addresses to come."""
+        """Return the addresses to come; those of a host that is an address are there."""
+        with contextlib.suppress(ValueError):
+            ipaddress.ip_address(host)
+            known: Future[list[Address]] = Future()
+            known.set_result(_look_up(host, port))
+            return known
         now = time.monotonic()
         with self._lock:
             if self._lookup is not None and not self._lookup[3].done():
@@ -228,6 +234,8 @@ class LoopNetwork:
     async def result(self, future: Future[T], limits: Limits) -> T:
         """Return a future's result without the loop's executor, whose threads the loop joins."""
         limits.left()
+        if future.done():
+            return future.result()
         loop, done = asyncio.get_running_loop(), asyncio.Event()
 
         def wake(_: object) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import inspect
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, cast
 
 from nexus_operations_api.api.operations import get_operation
@@ -53,26 +53,40 @@ class _Caller:
         raise NotImplementedError
 
     async def _attempt(
-        self, limits: Limits, endpoint: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self,
+        limits: Limits,
+        endpoint: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        read: Callable[[Answer[Any]], Answer[Any]] = lambda answer: answer,
     ) -> Answer[Any] | BaseException:
         """Make a request; return the error, so that it is raised where no frame holds a request."""
+        if self.closed:
+            return ValueError("the client is closed")
         try:
-            if self.closed:
-                raise ValueError("the client is closed")
             request = self._exchange.build(limits, endpoint, args, kwargs)
-            return self._exchange.conclude(endpoint, await self._send(request))
+        except Exception as error:  # noqa: BLE001  (it is about the arguments)
+            return error
+        try:
+            limits.left()
+            return read(self._exchange.conclude(endpoint, await self._send(request)))
         except BaseException as error:  # noqa: BLE001  (it is raised by whoever called)
             return self._exchange.errors.failure(error, _op_id(endpoint, args, kwargs))
 
-    def _identified(self, answer: Answer[Any], op_id: str) -> Answer[Operation]:
-        """Return the operation asked for; where the answer is another's, the connection is bad."""
-        operation = Operation.from_generated(answer.value)
-        if operation.id == op_id:
-            return Answer(operation, answer.date)
-        if self._pool is not None:
-            self._pool.drop_idle()
-        other = NetworkConnectionError("The connection gave the answer for another operation")
-        raise self._exchange.errors.failure(other, op_id)
+    def _retrieve(
+        self, limits: Limits, project_id: str, op_id: str
+    ) -> Coroutine[Any, Any, Answer[Any] | BaseException]:
+        """Retrieve an operation; where the answer is another's, the connection is bad."""
+
+        def read(answer: Answer[Any]) -> Answer[Operation]:
+            operation = Operation.from_generated(answer.value)
+            if operation.id == op_id:
+                return Answer(operation, answer.date)
+            if self._pool is not None:
+                self._pool.drop_idle()
+            raise NetworkConnectionError("The connection gave the answer for another operation")
+
+        return self._attempt(limits, get_operation, (project_id, op_id), {}, read)
 
 
 def _op_id(endpoint: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
@@ -143,9 +157,7 @@ class Transport(_Caller):
         abort_event: StopEvent | None = None,
     ) -> Answer[Operation]:
         """Retrieve an operation: see `call`. An answer for another one is a broken connection."""
-        ids = (project_id, op_id)
-        answer = self.call(get_operation, *ids, timeout=timeout, abort_event=abort_event)
-        return self._identified(answer, op_id)
+        return _raised(run(self._retrieve(Limits(timeout, abort_event), project_id, op_id)))
 
     async def _send(self, request: httpx.Request) -> Received:
         limits: Limits = request.extensions[LIMITS]
@@ -197,8 +209,7 @@ class AsyncTransport(_Caller):
 
     async def retrieve(self, project_id: str, op_id: str, timeout: float) -> Answer[Operation]:
         """Retrieve an operation: see `Transport.retrieve`."""
-        answer = await self.call(get_operation, project_id, op_id, timeout=timeout)
-        return self._identified(answer, op_id)
+        return _raised(await self._retrieve(Limits(timeout), project_id, op_id))
 
     async def _send(self, request: httpx.Request) -> Received:
         transport, limits = self._transport, request.extensions[LIMITS]
