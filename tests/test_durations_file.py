@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from nexus_operations import Durations, load_durations, save_durations
-from nexus_operations._durations_file import default_path
+from nexus_operations.cli._options import default_durations
 from nexus_operations.simulator import Life, Simulator
 
 from tests.command import Command
@@ -119,9 +119,9 @@ def test_a_memory_of_ten_thousand_kinds_fits(path: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="the directories of Linux")
 def test_the_default_is_in_the_cache_directory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
-    assert default_path() == Path("/somewhere/nexus-operations/durations.json")
+    assert default_durations() == Path("/somewhere/nexus-operations/durations.json")
     monkeypatch.delenv("XDG_CACHE_HOME")
-    assert default_path() == Path.home() / ".cache/nexus-operations/durations.json"
+    assert default_durations() == Path.home() / ".cache/nexus-operations/durations.json"
 
 
 class TestCommand:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -40,17 +39,6 @@ class _File(_Head):
 
 class _NewerError(ValueError):
     """A file of a later version."""
-
-
-def default_path() -> Path:
-    """Return where the command keeps its memory: in the user's cache directory."""
-    if sys.platform == "win32":
-        root = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-    elif sys.platform == "darwin":
-        root = Path.home() / "Library" / "Caches"
-    else:
-        root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(root) / "nexus-operations" / "durations.json"
 
 
 def load_durations(path: str | os.PathLike[str]) -> Durations:

@@ -70,11 +70,9 @@ class Durations:
             at: When it ended, in seconds since the Unix epoch.
         """
         if 0.0 <= seconds <= LONGEST:
-            with self.lock:
-                name = _name(key)
-                kind = self._get(name) or Kind()
-                kind.add(seconds, at / SECONDS_A_DAY)
-                self._put(name, kind)
+            seen = Kind()
+            seen.add(seconds, at / SECONDS_A_DAY)
+            self.learn(key, seen)
 
     def expect(self, key: Key) -> Expectation | None:
         """Return what to expect of the next operation of a kind; `None` if nothing is known."""
@@ -135,7 +133,9 @@ class Durations:
 
     def _all(self) -> list[tuple[int, Kind]]:
         with self.lock:
-            return [(name, _unpacked(packed)) for name, packed in self._kinds.items()]
+            return [
+                (name, _kind_of(_NUMBERS.unpack(packed))) for name, packed in self._kinds.items()
+            ]
 
     def _learn(self, name: int, kind: Kind) -> None:
         known = self._get(name) or Kind()
@@ -144,7 +144,7 @@ class Durations:
 
     def _get(self, name: int) -> Kind | None:
         packed = self._kinds.get(name)
-        return None if packed is None else _unpacked(packed)
+        return None if packed is None else _kind_of(_NUMBERS.unpack(packed))
 
     def _put(self, name: int, kind: Kind) -> None:
         self._kinds.pop(name, None)
@@ -171,10 +171,6 @@ def _numbers(kind: Kind) -> list[float]:
 def _kind_of(numbers: Sequence[float]) -> Kind:
     share, known, day, *sorts = numbers
     return Kind(Sort(*sorts[:3]), Sort(*sorts[3:]), share, known, day)
-
-
-def _unpacked(packed: bytes) -> Kind:
-    return _kind_of(_NUMBERS.unpack(packed))
 
 
 def _checked(numbers: Sequence[float]) -> list[float]:

@@ -67,8 +67,6 @@ class Sort:
     def add(self, other: Sort) -> None:
         """Take in the durations of another."""
         total = self.seen + other.seen
-        if total <= 0.0:
-            return
         apart = other.mean - self.mean
         self.mean += apart * other.seen / total
         self.spread += other.spread + apart**2 * self.seen * other.seen / total

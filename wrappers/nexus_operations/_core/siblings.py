@@ -10,16 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from .hazard import (
-    BASE_HAZARD,
-    STEPS,
-    YOUNGEST,
-    Expectation,
-    Mode,
-    log_age,
-    middle_of,
-    relative_hazards,
-)
+from . import hazard
+from .hazard import STEPS, YOUNGEST, Expectation, Mode, log_age
 from .kinds import Kind
 
 EXPECTED = 1.0
@@ -91,7 +83,10 @@ class Siblings:
         """Return by how much to correct the hazard, by age."""
         known = next((n for n in range(OLDEST, 0, -1) if self._lived[n - 1]), 0) + BEYOND
         expected = [
-            lived and lived * BASE_HAZARD * relative_hazards(modes, middle_of(step))[0]
+            lived
+            and lived
+            * hazard.BASE_HAZARD
+            * hazard.relative_hazards(modes, hazard.middle_of(step))[0]
             for step, lived in enumerate(self._lived[:known])
         ]
         seen, due = _smoothed(self._ends[:known]), _smoothed(expected)

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import typer
 
 from nexus_operations import Adaptive, __version__
-from nexus_operations._durations_file import default_path
 
 from ._contract import register as register_contract
 from ._options import (
@@ -28,6 +27,7 @@ from ._options import (
     RateOption,
     SecretFileOption,
     Where,
+    default_durations,
     is_given,
 )
 from ._report import Snapshots
@@ -164,7 +164,7 @@ def _waiting(name: str, epilog: str, *, every_change: bool, short_help: str, hel
         except ValueError as error:
             raise typer.BadParameter(str(error)) from None
         show = show_wait(every_change=every_change, json=json, heartbeat=heartbeat)
-        memory = None if no_durations else durations or default_path()
+        memory = None if no_durations else durations or default_durations()
         wait(context, where, op_ids, show, client, bounds, durations_file=memory)
 
 

@@ -165,6 +165,17 @@ def is_given(context: typer.Context, name: str) -> bool:
     return source is not None and source.name == "COMMANDLINE"
 
 
+def default_durations() -> Path:
+    """Return the file of the command's memory, in the user's cache directory."""
+    if sys.platform == "win32":
+        root = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+    elif sys.platform == "darwin":
+        root = Path.home() / "Library" / "Caches"
+    else:
+        root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(root) / "nexus-operations" / "durations.json"
+
+
 @dataclass(frozen=True)
 class Where:
     """Who one is and where the service is, as the options and the environment say.
