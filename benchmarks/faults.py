@@ -35,9 +35,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent))  # where this is run as a 
 
 from benchmarks.front import BAD, GOOD, SLOW, Front, SlowNames
 
-SPEED = 20.0
+SPEED = 10.0
 REQUEST_TIMEOUT = 2.5
-MAX_WAIT = 600.0
+MAX_WAIT = 260.0
 """Seconds on the waits' clock."""
 
 AT_ONCE = 200
@@ -73,8 +73,8 @@ PERMANENT = [
         Trouble(kind="status", status=302, location="http://127.0.0.1:9/"),
         nexus.UnexpectedStatusError,
     ),
-    (Trouble(kind="oversized"), nexus.InvalidResponseError),
-    (Trouble(kind="bomb"), nexus.InvalidResponseError),
+    (Trouble(kind="oversized", size=(1 << 20) + 4096), nexus.InvalidResponseError),
+    (Trouble(kind="bomb", size=2 << 20), nexus.InvalidResponseError),
     (Trouble(kind="body", body="<html>Sign in</html>"), nexus.InvalidResponseError),
     (Trouble(kind="body", body='{"id": "op_1", "kind"'), nexus.InvalidResponseError),
 ]
@@ -105,6 +105,11 @@ RUNNING = Trouble(kind="overview", overview="Running")
 def is_good(step: Step) -> bool:
     """Whether an answer is one of a running operation, however it looks."""
     return step in GOOD if isinstance(step, str) else step.kind == "overview"
+
+
+def is_slow(step: Step) -> bool:
+    """Whether an answer comes too late."""
+    return step in SLOW if isinstance(step, str) else step.kind in ("stall", "drip")
 
 
 @dataclass(frozen=True)
@@ -207,13 +212,46 @@ PATHS = ("wait", "watch", "fleet", "await wait", "await fleet")
 def ours(
     cases: list[Case], path: str, max_wait: float = MAX_WAIT, *, seed: int = 1
 ) -> dict[str, Any]:
-    """Run the cases on one path."""
+    """Run the cases on one path; those that the machine disturbed are run once more.
+
+    A busy machine can hold up an answer until its request is given up: then the script of that
+    operation has moved on unseen, and says nothing of the library.
+    """
+    figures, ended, disturbed = attempt(cases, path, max_wait, seed)
+    again = [n for n in disturbed if ended[n] != cases[n].expected]
+    if again:
+        more, ended_again, _ = attempt([cases[n] for n in again], path, max_wait, seed)
+        for number, result in zip(again, ended_again, strict=True):
+            ended[number] = result
+        for name in ("past_deadline", "leaked_sockets", "leaked_threads", "seconds"):
+            figures[name] += more[name]
+    return {**judge(cases, ended), **figures, "run_again": len(again)}
+
+
+class Timeouts(logging.Handler):
+    """Counts the polls of each operation that ended in a timeout of their request."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts: collections.Counter[str] = collections.Counter()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Count a poll that failed."""
+        if isinstance(record.args, tuple) and len(record.args) == 4:
+            op_id, _, _, error = record.args
+            self.counts[str(op_id)] += isinstance(error, nexus.RequestTimeoutError)
+
+
+def attempt(
+    cases: list[Case], path: str, max_wait: float, seed: int
+) -> tuple[dict[str, Any], list[str], list[int]]:
+    """Run the cases once; return figures, what each ended in, and which were disturbed."""
     client: dict[str, Any] = {
         "clock": FastClock(),
         "request_timeout": REQUEST_TIMEOUT,
         "max_concurrency": AT_ONCE,
     }
-    waiting: dict[str, Any] = {"max_wait": max_wait, "schedule": nexus.Fixed(20)}
+    waiting: dict[str, Any] = {"max_wait": max_wait, "schedule": nexus.Fixed(10)}
     took: list[float] = []
 
     def single(operations: nexus.Operations, op_id: str) -> object:
@@ -249,6 +287,10 @@ def ours(
             with ThreadPoolExecutor(AT_ONCE) as pool:
                 return list(pool.map(lambda op_id: single(operations, op_id), ids))
 
+    timeouts, logger = Timeouts(), logging.getLogger("nexus_operations")
+    level, logger.propagate = logger.level, False
+    logger.setLevel(logging.INFO)
+    logger.addHandler(timeouts)
     with Simulator() as simulator, Front(simulator.endpoint) as front, SlowNames(NAME, seed):
         ids = start(simulator, cases, front)
         sockets, threads = open_sockets(), threading.active_count()
@@ -257,13 +299,22 @@ def ours(
         seconds = time.monotonic() - began
         deadline = max_wait / SPEED + REQUEST_TIMEOUT
         settle(lambda: open_sockets() <= sockets and threading.active_count() <= threads)
-        return {
-            **judge(cases, [named(result) for result in results]),
+        figures = {
             "past_deadline": int(max(took, default=seconds) > deadline + SLACK),
             "seconds": round(seconds, 1),
             "leaked_sockets": max(open_sockets() - sockets, 0),
             "leaked_threads": max(threading.active_count() - threads, 0),
         }
+    logger.removeHandler(timeouts)
+    logger.propagate = True
+    logger.setLevel(level)
+    disturbed = [
+        number
+        for number, (case, op_id) in enumerate(zip(cases, ids, strict=True))
+        if timeouts.counts[op_id] + isinstance(results[number], nexus.RequestTimeoutError)
+        > sum(map(is_slow, case.steps))
+    ]
+    return figures, [named(result) for result in results], disturbed
 
 
 def settle(quiet: Callable[[], bool]) -> None:

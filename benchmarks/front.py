@@ -32,6 +32,9 @@ LATE = 3.2
 """Seconds after which a late answer comes: longer than a request may take."""
 
 
+AT_FIRST = 10.0
+"""Seconds in which names resolve slowly: at a common deadline there is no time for it."""
+
 PAUSE = 0.05
 """Seconds between two pieces of a trickle."""
 
@@ -187,7 +190,7 @@ async def pass_on(source: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 
 
 class SlowNames:
-    """Lets a host name resolve slowly, now and then too slowly; a context manager.
+    """Lets a host name resolve slowly at first, now and then too slowly; a context manager.
 
     Args:
         name: The name, of 127.0.0.1.
@@ -198,12 +201,14 @@ class SlowNames:
         self._name = name
         self._luck = random.Random(seed)
         self._real = socket.getaddrinfo
+        self._until = time.monotonic() + AT_FIRST
 
     def _resolve(self, host: Any, *args: Any, **options: Any) -> Any:
         wanted = host.decode() if isinstance(host, bytes) else host
         if wanted != self._name:
             return self._real(host, *args, **options)
-        time.sleep(LATE if self._luck.random() < 0.02 else self._luck.uniform(0, 0.03))
+        if time.monotonic() < self._until:
+            time.sleep(LATE if self._luck.random() < 0.02 else self._luck.uniform(0, 0.03))
         return self._real("127.0.0.1", *args, **options)
 
     def __enter__(self) -> SlowNames:

@@ -136,7 +136,7 @@ def test_random_trouble_over_a_socket(
     caplog.set_level(logging.ERROR, logger="nexus_operations")
     count = 40
     cases = faults.make_cases(count, SEED, longest=0.5)
-    figures = faults.ours(cases, path, max_wait=200, seed=SEED)
+    figures = faults.ours(cases, path, max_wait=150, seed=SEED)
     assert figures["wrong"] == {}, f"NEXUS_FAULTS_SEED={SEED}"
     assert figures["right"] == count
     assert figures["false_finished"] == 0
