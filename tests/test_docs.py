@@ -26,8 +26,9 @@ from tests.terminal import Terminal
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
-ELSEWHERE = {"airflow", "engines"}
-"""Pages whose code runs in environments of its own: tests/airflow/ and tests/engines/."""
+ELSEWHERE = {"airflow", "engines", "CONTRIBUTING"}
+"""Pages whose code runs elsewhere: in environments of its own (tests/airflow/, tests/engines/), or
+in a copy of the repository (tests/test_generate_walks.py)."""
 
 NOT_RUN = {"json", "yaml"}
 """Kinds of block that are no code; they are parsed."""
