@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -79,6 +80,17 @@ class TestExitCodes:
         assert done.returncode == 4
         assert "op_unknown failed: Operation not found (HTTP 404)" in done.stderr
         assert f"{finished} Finished 10/10" in done.stdout
+
+    def test_4_a_service_that_answers_another_question(self, command: Command) -> None:
+        other = command.simulator.start(Life(duration=0))
+        (body,) = command.simulator.service.operations()
+        op_id = command.simulator.start(STUCK)
+        answer = Trouble(kind="body", body=json.dumps(body), times=2)
+        command.simulator.trouble(answer, op_id=op_id)
+        done = command("wait", op_id)
+        assert done.returncode == 4
+        assert "answers with another operation" in done.stderr
+        assert other not in done.stdout
 
     def test_4_trouble_with_the_network(self, command: Command) -> None:
         nowhere = {"DATATURE_API_BASE_URL": "http://127.0.0.1:9"}

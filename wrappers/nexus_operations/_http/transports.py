@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from nexus_operations_api.api.operations import get_operation
 
-from .._core.errors import NetworkConnectionError
+from .._core.errors import InvalidResponseError, NetworkConnectionError
 from .._core.models import Operation
 from .._core.stop import StopEvent
 from ._httpx import httpx
@@ -45,6 +45,7 @@ class _Caller:
         self._pool = None if transport is not None else Pool(settings.route)
         self._exchange = Exchange(settings, through_proxy=self._pool is not None)
         self.closed = False
+        self._strangers: dict[str, str] = {}  # whose answer the last one was, by the id asked for
         if self._pool is not None:
             # The reference page's examples close nothing: connections go with the last reference.
             weakref.finalize(self, self._pool.close)
@@ -76,14 +77,23 @@ class _Caller:
     def _retrieve(
         self, limits: Limits, project_id: str, op_id: str
     ) -> Coroutine[Any, Any, Answer[Any] | BaseException]:
-        """Retrieve an operation; where the answer is another's, the connection is bad."""
+        """Retrieve an operation; where the answer is another's, the connection is bad.
+
+        The same answer over a new connection is the service's own, and breaks the contract.
+        """
 
         def read(answer: Answer[Any]) -> Answer[Operation]:
             operation = Operation.from_generated(answer.value)
+            before = self._strangers.pop(op_id, None) if self._strangers else None
             if operation.id == op_id:
                 return Answer(operation, answer.date)
             if self._pool is not None:
                 self._pool.drop_idle()
+            if before == operation.id:
+                raise InvalidResponseError(
+                    "The service answers with another operation", path="$.id"
+                )
+            self._strangers[op_id] = operation.id
             raise NetworkConnectionError("The connection gave the answer for another operation")
 
         return self._attempt(limits, get_operation, (project_id, op_id), {}, read)
