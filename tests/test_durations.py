@@ -79,6 +79,11 @@ class TestWhatItLearns:
         assert math.exp(mode.mean) == pytest.approx(600, rel=0.25)
         assert mode.weight > 0.85
 
+    def test_a_wide_curve_says_little(self) -> None:
+        assert max(expected(remembering(log_normal(60, 100.0, 0.3))).modes).weight > 0.95
+        wide = expected(remembering(log_normal(60, 100.0, 1.8)))
+        assert wide.weight < 0.5
+
     def test_one_outlier_changes_little(self) -> None:
         memory = remembering([*log_normal(30, 60.0, 0.2), 6000.0])
         mode = max(expected(memory).modes)

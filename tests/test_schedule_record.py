@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 
 import pytest
-from nexus_operations import Adaptive, Change, Fixed, History
+from nexus_operations import Adaptive, Change, Expectation, Fixed, History
+from nexus_operations._core.hazard import Mode, log_age
 from nexus_operations._core.schedule import predict_end
 
 Found = tuple[float, int, int, bool]
@@ -273,3 +274,37 @@ def test_a_fixed_delay() -> None:
         ValueError, match=r"^seconds must be more than 0 seconds and finite, not 0$"
     ):
         Fixed(0)
+
+
+class TestWithAMemory:
+    """The delay where earlier operations of the kind took about 1000 s."""
+
+    @staticmethod
+    def delay(polls: list[Found], weight: float = 0.98, deviation: float = 0.1) -> float:
+        history = history_of(0.0, polls)
+        history.expected = Expectation([Mode(weight, log_age(1000.0), deviation)])
+        return ONE.next_delay(history)
+
+    def test_replaces_the_delay_by_age(self) -> None:
+        base = 0.85 * 300.5**0.4
+        assert self.delay(running((0, 0), (300, 0))) == pytest.approx(base / 0.02**0.5, rel=0.15)
+        assert self.delay(running((0, 0), (1000, 0))) < 0.5 * base
+
+    def test_is_believed_rather_than_a_first_sign_of_progress(self) -> None:
+        polls = running((0, 0), (300, 10))
+        assert self.delay(polls) == self.delay(running((0, 0), (300, 0)))
+        assert self.delay(polls, weight=0.85) == pytest.approx(1.25 * 0.85 * 300.5**0.4)
+
+    def test_gives_way_to_two_signs_of_it(self) -> None:
+        polls = running((0, 0), (100, 50), (120, 60))
+        assert self.delay(polls) == pytest.approx(0.45 * 80 + 0.6)
+
+    def test_does_not_make_polls_of_a_queue_dense(self) -> None:
+        queued: list[Found] = [(0, 0, 1, True), (1000, 0, 1, True)]
+        assert self.delay(queued) == pytest.approx(2 * 0.85 * 1000.5**0.4)
+        rare: list[Found] = [(0, 0, 1, True), (300, 0, 1, True)]
+        assert self.delay(rare) == self.delay(running((0, 0), (300, 0)))
+
+    def test_is_nothing_to_go_by_once_outlived(self) -> None:
+        base = 0.85 * 9000.5**0.4
+        assert self.delay(running((0, 0), (9000, 0))) == pytest.approx(base, rel=0.01)

@@ -145,6 +145,11 @@ class Expectation:
         self.factors = factors
         self._x: list[float] = []
 
+    @property
+    def weight(self) -> float:
+        """How much of what is expected comes from the memory, 0 to 1."""
+        return sum(mode.weight for mode in self.modes)
+
     def hazard(self, age: float) -> float:
         """Return the chance, per second, that an operation of this age ends now."""
         return BASE_HAZARD / (age + AGE_OFFSET) * self._relative(log_age(age))[0]

@@ -24,6 +24,10 @@ SPREAD = 0.4
 SPREAD_WEIGHT = 0.3
 """Durations that this first guess is worth."""
 
+WIDE = 0.8
+"""Standard deviation beyond which a sort says little more than the base rule: its weight falls with
+the square."""
+
 SURPRISE = 3.0
 """Standard deviations from a sort beyond which a duration does not belong to it."""
 
@@ -63,6 +67,11 @@ class Sort:
             SPREAD_WEIGHT + max(self.seen - 1.0, 0.0)
         )
         return math.sqrt(variance * (1.0 + 1.0 / max(self.seen, 1.0)))
+
+    @property
+    def precision(self) -> float:
+        """How much it says beside the base rule, 0 to 1."""
+        return min(WIDE / self.deviation, 1.0) ** 2
 
     def add(self, other: Sort) -> None:
         """Take in the durations of another."""
@@ -130,7 +139,9 @@ class Kind:
         trust = 1.0 - max(UNLIKE, DOUBT / (DOUBT + self.known))
         shares = ((self.share, self.first), (1.0 - self.share, self.second))
         return [
-            Mode(trust * share, sort.mean, sort.deviation) for share, sort in shares if sort.seen
+            Mode(trust * share * sort.precision, sort.mean, sort.deviation)
+            for share, sort in shares
+            if sort.seen
         ]
 
     def _take(self, new: Sort, keep: Sort | None = None) -> Sort:

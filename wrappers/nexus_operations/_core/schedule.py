@@ -31,6 +31,9 @@ LONGEST_FACTOR = (1.25, 8.0)
 """Longest delay as a multiple of the base delay, which is what a false prediction can cost in lag:
 after one sign of progress; after more, and then less of it at a pace below 1."""
 
+SURE = 0.9
+"""Weight of a memory from which on it is believed rather than a first sign of progress."""
+
 STALLED_AFTER = 2.0
 """Progress has stalled when it has been missing for this many times the last interval between two
 signs of it; it then predicts nothing."""
@@ -188,16 +191,17 @@ class Adaptive:
     def next_delay(self, history: History) -> float:
         """Return the delay for what is known of the operation."""
         base = self.pace * BASE_DELAY * math.pow(history.age + AGE_OFFSET, GROWTH)
+        expected = history.expected
         if (
             history.last is not None
             and history.predicted
-            and (history.previous is not None or history.expected is None)
+            and (history.previous is not None or expected is None or expected.weight < SURE)
         ):
             delay = self._counted_delay(history, history.last, base)
-        elif history.expected is not None:
-            delay = history.expected.delay(history.age, self.pace)
         else:
-            delay = QUEUED_FACTOR * base if history.queued else base
+            delay = base if expected is None else expected.delay(history.age, self.pace)
+            if history.queued:
+                delay = max(delay, QUEUED_FACTOR * base)
         return max(min(delay, self.maximum), SHORTEST_DELAY)
 
     def _counted_delay(self, history: History, last: Change, base: float) -> float:
