@@ -33,12 +33,17 @@ from nexus_operations.simulator import Life, Simulator, Trouble
 
 sys.path.insert(0, str(Path(__file__).parent.parent))  # where this is run as a script
 
+from benchmarks import front
 from benchmarks.front import BAD, GOOD, SLOW, Front, SlowNames
 
 SPEED = 10.0
 REQUEST_TIMEOUT = 2.5
 MAX_WAIT = 260.0
 """Seconds on the waits' clock."""
+
+BURST = 400
+IDLE_RATE = 400.0
+"""Requests a second that two idle cores make, the simulator's side included, at least."""
 
 AT_ONCE = 200
 """Requests in flight, and threads of single waits: a request that stalls holds up no other."""
@@ -165,14 +170,14 @@ def spoil_for_good(luck: random.Random, steps: list[Step], expected: str) -> str
     return expected if forgiven else error.__name__
 
 
-def start(simulator: Simulator, cases: list[Case], front: Front | None = None) -> list[str]:
+def start(simulator: Simulator, cases: list[Case], stands: Front | None = None) -> list[str]:
     """Start every case's operation and queue its steps."""
     ids: list[str] = []
     for case in cases:
         ids.append(simulator.start(case.life))
         simulator.trouble(*case.troubles, op_id=ids[-1])
-        if front is not None:
-            front.script(ids[-1], [s if isinstance(s, str) else None for s in case.steps])
+        if stands is not None:
+            stands.script(ids[-1], [s if isinstance(s, str) else None for s in case.steps])
     return ids
 
 
@@ -202,6 +207,30 @@ def open_sockets() -> int:
         with contextlib.suppress(OSError):
             sockets += "socket" in str(descriptor.readlink())
     return sockets
+
+
+def pace_of_the_machine() -> float:
+    """Return how many requests this machine makes at the moment, as a share of an idle one's."""
+
+    async def burst(endpoint: str, op_id: str) -> float:
+        async with nexus.AsyncClient("secret", endpoint=endpoint) as client:
+            operations = client.get_project("proj_simulated").operations
+            began = time.monotonic()
+            await asyncio.gather(*(operations.get(op_id) for _ in range(BURST)))
+            return BURST / (time.monotonic() - began)
+
+    with Simulator() as simulator:
+        rate = asyncio.run(burst(simulator.endpoint, simulator.start()))
+    return min(max(rate / IDLE_RATE, 0.2), 1.0)
+
+
+def keep_pace(pace: float) -> None:
+    """Let everything take its time on a machine that is busy."""
+    global SPEED, REQUEST_TIMEOUT
+    SPEED *= pace
+    REQUEST_TIMEOUT /= pace
+    front.LATE /= pace
+    front.AT_FIRST /= pace
 
 
 NAME = "simulator.test"
@@ -291,11 +320,11 @@ def attempt(
     level, logger.propagate = logger.level, False
     logger.setLevel(logging.INFO)
     logger.addHandler(timeouts)
-    with Simulator() as simulator, Front(simulator.endpoint) as front, SlowNames(NAME, seed):
-        ids = start(simulator, cases, front)
+    with Simulator() as simulator, Front(simulator.endpoint) as stands, SlowNames(NAME, seed):
+        ids = start(simulator, cases, stands)
         sockets, threads = open_sockets(), threading.active_count()
         began = time.monotonic()
-        results = run(f"http://{NAME}:{front.port}", ids)
+        results = run(f"http://{NAME}:{stands.port}", ids)
         seconds = time.monotonic() - began
         deadline = max_wait / SPEED + REQUEST_TIMEOUT
         settle(lambda: open_sockets() <= sockets and threading.active_count() <= threads)
@@ -363,19 +392,22 @@ def main() -> int:
     parser.add_argument("--waits", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--paths", default=",".join(PATHS), help=f"of {', '.join(PATHS)}")
+    parser.add_argument("--pace", type=float, help="0.2 to 1, 1 on an idle machine: measured")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     arguments = parser.parse_args()
     logging.getLogger("nexus_operations").setLevel(logging.ERROR)
     cases = make_cases(arguments.waits, arguments.seed)
+    pace = arguments.pace or pace_of_the_machine()
+    keep_pace(pace)
     paths = arguments.paths.split(",")
     results: dict[str, Any] = {
         path: ours(cases, path, seed=arguments.seed) for path in paths if path in PATHS
     }
     results["vendor"] = vendor(make_cases(arguments.waits, arguments.seed, on_the_wire=False))
     if arguments.json:
-        print(json.dumps({"seed": arguments.seed, **results}))
+        print(json.dumps({"seed": arguments.seed, "pace": pace, **results}))
     else:
-        print(f"seed {arguments.seed}")
+        print(f"seed {arguments.seed}, at {pace:.0%} of an idle machine's pace")
         for kind, figures in results.items():
             print(f"{kind:<12}{figures if figures is not None else 'not installed'}")
     good = len(results) > 1 and all(
