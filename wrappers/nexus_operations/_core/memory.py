@@ -35,7 +35,9 @@ class Memory:
         """
         durations, key = self._durations, (*self._scope, kind)
         with durations.lock:
-            siblings = durations.siblings.setdefault(key, Siblings())
+            siblings = durations.siblings.get(key)
+            if siblings is None:
+                siblings = durations.siblings[key] = Siblings()
             if before is None:
                 siblings.running += 1
                 siblings.met += 1
