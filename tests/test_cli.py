@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from nexus_operations import __version__
-from nexus_operations.simulator import Life, Simulator
+from nexus_operations.simulator import Life, Simulator, Trouble
 
 from tests.command import CANCELLED, COMMAND, FAILS, SOON, STUCK, Command
 from tests.conftest import PROJECT, SECRET
