@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import signal
 import threading
 import time
 from collections import Counter
@@ -69,6 +70,14 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     remaining: float | None = None
     next_poll: float | None = None
     remaining_range: tuple[float, float] | None = None
+
+
+def _interrupt_main_thread() -> None:
+    """End what the main thread blocks in: only a signal that is delivered to it does."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+    else:  # Windows
+        _thread.interrupt_main()
 
 
 def failure_of(error: Exception | None) -> Failure | None:
@@ -200,7 +209,7 @@ class Lines:
                     self._print_heartbeat()
                 except OutputError as error:
                     self.failure = error
-                    _thread.interrupt_main()
+                    _interrupt_main_thread()
                     return
 
     def _print_heartbeat(self) -> None:
