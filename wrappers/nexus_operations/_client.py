@@ -143,7 +143,8 @@ class Client(_ClientBase):
     def close(self) -> None:
         """Close the connections; waits that go on end with a `ValueError`."""
         self._shared.closing.set()
-        self._transport.close()
+        if "_transport" in vars(self):  # it was used
+            self._transport.close()
 
     def __enter__(self) -> Client:
         return self
@@ -176,7 +177,8 @@ class AsyncClient(_ClientBase):
     async def aclose(self) -> None:
         """Close the connections; waits that go on end with a `ValueError`."""
         self._shared.closing.set()
-        await self._transport.aclose()
+        if "_transport" in vars(self):  # it was used
+            await self._transport.aclose()
 
     async def __aenter__(self) -> AsyncClient:
         return self

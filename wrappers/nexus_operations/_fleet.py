@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ._core import checks
 from ._core.errors import NexusError
+from ._core.tracebacks import render_traceback
 from .wire import WaitState
 
 if TYPE_CHECKING:
@@ -61,6 +62,10 @@ class WaitErrorGroup(ExceptionGroup[Exception]):
         group = WaitErrorGroup(self.message, excs)
         group.outcomes = self.outcomes
         return group
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what a notebook shows: the caller's lines, not those of this library."""
+        return render_traceback(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,6 +121,7 @@ def snapshots(wait: Wait, shared: Shared, transport: Transport, stop: Stop) -> G
 async def poll_awaited(wait: Wait, shared: Shared, transport: AsyncTransport) -> Operation | None:
     """Poll once, when it is the wait's turn, and feed the result; see `poll`."""
     clock, slots = shared.clock, shared.slots
+    _running_loop()
     if not slots.enter() and not await _line_up_awaited(wait, shared):
         return None
     with contextlib.ExitStack() as slot:
@@ -141,7 +142,7 @@ async def poll_awaited(wait: Wait, shared: Shared, transport: AsyncTransport) ->
 
 async def _line_up_awaited(wait: Wait, shared: Shared) -> bool:
     """Stand in line for a slot; return whether there was one before the wait had to end."""
-    loop, wake, holds = asyncio.get_running_loop(), asyncio.Event(), False
+    loop, wake, holds = _running_loop(), asyncio.Event(), False
 
     def granted() -> None:
         nonlocal holds
@@ -184,6 +185,21 @@ async def snapshots_awaited(
             wait.close()
 
 
+def _running_loop() -> asyncio.AbstractEventLoop:
+    """Return asyncio's running event loop.
+
+    Raises:
+        RuntimeError: Where another library's loop runs, or none.
+    """
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        raise RuntimeError(
+            "AsyncClient works in asyncio's event loop, and none is running here: call it from a"
+            " coroutine of asyncio, or use Client in a thread (from trio, too)"
+        ) from None
+
+
 def interrupt(wait: Wait, error: BaseException) -> None:
     """Let an error carry the state of the wait that it interrupted."""
     Interruption([], [wait.op_id], [wait.state]).attach(error)
@@ -192,7 +208,7 @@ def interrupt(wait: Wait, error: BaseException) -> None:
 @contextlib.contextmanager
 def _waking(closing: Closing) -> Generator[asyncio.Event]:
     """Yield an event of the running loop that the client's closing sets."""
-    wake, loop = asyncio.Event(), asyncio.get_running_loop()
+    wake, loop = asyncio.Event(), _running_loop()
 
     def set_it() -> None:
         with contextlib.suppress(RuntimeError):  # the loop has ended
