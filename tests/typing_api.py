@@ -47,11 +47,13 @@ def tell(update: Update) -> None:
 
 def many(client: Client, op_ids: Iterator[str]) -> None:
     operations = client.get_project("proj_x").operations
-    results: list[Operation | Exception | None] = operations.wait_all(["op_x"], progress=True)
+    raised: list[Operation | None] = operations.wait_all(["op_x"], progress=True)
+    first: list[Operation | None] = operations.wait_all(["op_x"], on_error="first")
+    results: list[Operation | Exception | None] = operations.wait_all(["op_x"], on_error="return")
     outcomes: Iterator[Outcome] = operations.as_completed(op_ids, progress=tell)
     for outcome in outcomes:
         ended: Operation | None = outcome.result()
-        print(ended, results)
+        print(ended, raised, first, results)
 
 
 async def awaited() -> None:
