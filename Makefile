@@ -40,7 +40,8 @@ define environment
 			echo "$(2) cannot create $(1); on Debian, install the package python3-venv" >&2; exit 1; }; \
 	fi
 	@echo "Installing $(4) into $(1) …"
-	@$(1)/bin/python -m pip install -qq --no-compile --require-hashes -r $(3)
+	@# A lock names all that is needed, so there is nothing to resolve.
+	@$(1)/bin/python -m pip install -qq --no-compile --no-deps --require-hashes -r $(3)
 	@$(1)/bin/python -m pip install -qq --no-compile --no-deps --no-build-isolation -e .
 	@touch $(1)/.ready
 endef
