@@ -45,7 +45,7 @@ class _Caller:
         self._pool = None if transport is not None else Pool(settings.route)
         self._exchange = Exchange(settings, through_proxy=self._pool is not None)
         self.closed = False
-        self._strangers: dict[str, str] = {}  # whose answer the last one was, by the id asked for
+        self._strangers: dict[str, list[str]] = {}  # whose answers came last, by the id asked for
         if self._pool is not None:
             # The reference page's examples close nothing: connections go with the last reference.
             weakref.finalize(self, self._pool.close)
@@ -79,21 +79,21 @@ class _Caller:
     ) -> Coroutine[Any, Any, Answer[Any] | BaseException]:
         """Retrieve an operation; where the answer is another's, the connection is bad.
 
-        The same answer over a new connection is the service's own, and breaks the contract.
+        The same answer over two new connections is the service's own, and breaks the contract.
         """
 
         def read(answer: Answer[Any]) -> Answer[Operation]:
             operation = Operation.from_generated(answer.value)
-            before = self._strangers.pop(op_id, None) if self._strangers else None
+            before = self._strangers.pop(op_id, []) if self._strangers else []
             if operation.id == op_id:
                 return Answer(operation, answer.date)
             if self._pool is not None:
                 self._pool.drop_idle()
-            if before == operation.id:
+            if before == [operation.id] * 2:
                 raise InvalidResponseError(
                     "The service answers with another operation", path="$.id"
                 )
-            self._strangers[op_id] = operation.id
+            self._strangers[op_id] = [*before[-1:], operation.id]
             raise NetworkConnectionError("The connection gave the answer for another operation")
 
         return self._attempt(limits, get_operation, (project_id, op_id), {}, read)
