@@ -85,7 +85,7 @@ class TestExitCodes:
         other = command.simulator.start(Life(duration=0))
         (body,) = command.simulator.service.operations()
         op_id = command.simulator.start(STUCK)
-        answer = Trouble(kind="body", body=json.dumps(body), times=2)
+        answer = Trouble(kind="body", body=json.dumps(body), times=3)
         command.simulator.trouble(answer, op_id=op_id)
         done = command("wait", op_id)
         assert done.returncode == 4
