@@ -45,7 +45,7 @@ def traced() -> Iterator[None]:
 
 
 FIRST, LAST = 200, 700
-GROWTH = 100.0
+GROWTH = 250.0
 """Kilobytes that 500 consumed outcomes may leave: 200 bytes each."""
 
 
