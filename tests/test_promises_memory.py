@@ -46,7 +46,7 @@ def traced() -> Iterator[None]:
 
 FIRST, LAST = 200, 700
 GROWTH = 250.0
-"""Kilobytes that 500 consumed outcomes may leave: 200 bytes each."""
+"""Kilobytes that 500 consumed outcomes may leave: 500 bytes each."""
 
 
 class Few(World):
