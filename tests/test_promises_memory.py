@@ -45,8 +45,8 @@ def traced() -> Iterator[None]:
 
 
 FIRST, LAST = 200, 700
-GROWTH = 250.0
-"""Kilobytes that 500 consumed outcomes may leave: 500 bytes each."""
+GROWTH = 100.0
+"""Kilobytes that 500 consumed outcomes may leave: 200 bytes each."""
 
 
 class Few(World):
@@ -65,8 +65,14 @@ class Few(World):
 @pytest.mark.parametrize("awaited", [False, True])
 def test_outcomes_that_were_consumed(awaited: bool) -> None:
     world = Few(is_finished)
-    ids = (f"op_{number:08d}" for number in itertools.count())
     marks: dict[int, float] = {}
+    ahead = threading.Semaphore(20)
+
+    def ids() -> Iterator[str]:
+        for number in itertools.count():
+            if not awaited:  # the thread that polls would run ahead of a slow consumer
+                assert ahead.acquire(timeout=30)
+            yield f"op_{number:08d}"
 
     def note(number: int) -> bool:
         if number in (FIRST, LAST):
@@ -76,7 +82,7 @@ def test_outcomes_that_were_consumed(awaited: bool) -> None:
     async def consume() -> None:
         async with AsyncClient(SECRET, **world.client) as client:
             outcomes: Any = client.get_project(PROJECT).operations.as_completed(
-                ids, max_waiting=10, max_wait=None
+                ids(), max_waiting=10, max_wait=None
             )
             number = 0
             async for _ in outcomes:
@@ -90,8 +96,9 @@ def test_outcomes_that_were_consumed(awaited: bool) -> None:
     else:
         with Client(SECRET, **world.client) as client:
             operations = client.get_project(PROJECT).operations
-            outcomes = operations.as_completed(ids, max_waiting=10, max_wait=None)
+            outcomes = operations.as_completed(ids(), max_waiting=10, max_wait=None)
             for number, _ in enumerate(outcomes, 1):
+                ahead.release()
                 if note(number):
                     break
             outcomes.close()  # type: ignore[attr-defined]
