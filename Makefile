@@ -13,6 +13,8 @@ AIRFLOW_LOWEST_READY := $(AIRFLOW_LOWEST)/.ready
 ENGINES := .venv-engines
 ENGINES_READY := $(ENGINES)/.ready
 NODE_READY := openapi/node_modules/.ready
+# The tests wait more than they compute, so there are more of them at a time than processors.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 EXTRAS := --extra cli --extra contract --extra progress --extra simulator
 SOURCES := wrappers tests tools benchmarks examples hatch_build.py openapi
 PORT ?= 8000
@@ -74,7 +76,7 @@ demo: $(DEMO_READY) ## Watch the command wait for operations of a simulated serv
 
 test: $(READY) $(NODE_READY) ## Run all tests, with branch coverage
 	rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest -n auto
+	$(BIN)/coverage run -m pytest -n $(WORKERS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=95
 

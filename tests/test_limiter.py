@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -38,7 +39,29 @@ class TestRateLimiter:
         assert limiter.reserve(0.0, latest=1.0) is None
         assert limiter.reserve(0.0, latest=MARGIN) == pytest.approx(MARGIN)
 
-    def test_a_turn_taken_late_puts_the_next_off(self) -> None:
+    def test_turns_catch_up_after_a_late_one_as_far_as_the_second_allows(self) -> None:
+        limiter = RateLimiter(20)
+        for _ in range(100):
+            limiter.reserve(0.0, math.inf)
+        step, now = MARGIN / 20, 0.0
+        times: list[float] = []
+        for number in range(100):
+            busy_until = 40 * step + 0.4 if number >= 40 else 0.0
+            now = max(now, number * step, busy_until)
+            while seconds := limiter.try_acquire(now):
+                now += seconds
+            times.append(now)
+        assert times[-1] == pytest.approx(99 * step)
+        assert max(sum(t <= u < t + 1 for u in times) for t in times) <= 20
+        gaps = [after - before for before, after in pairwise(times)]
+        assert min(gaps) == pytest.approx(step / 2)
+
+    def test_idle_time_is_not_saved_up(self) -> None:
+        limiter = RateLimiter(10)
+        assert [sent(limiter, 0.0), sent(limiter, 100.0)] == [0.0, 100.0]
+        assert sent(limiter, 100.0) == pytest.approx(100.0 + MARGIN / 10)
+
+    def test_a_turn_taken_late_puts_the_next_off_at_one_a_second(self) -> None:
         limiter = RateLimiter(1)
         first, second = limiter.reserve(0.0, math.inf), limiter.reserve(0.0, math.inf)
         assert (first, second) == (0.0, pytest.approx(MARGIN))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -269,6 +270,29 @@ def test_a_source_that_waits_for_an_outcome(path: Path, serve: Serve) -> None:
         return seen
 
     assert within(use) == [f"op_{number}" for number in range(5)]
+
+
+@on_fleets
+def test_a_source_that_blocks_when_all_have_ended(path: Path) -> None:
+    """Nothing is left to poll: the deadline ends the call all the same."""
+    world = World(is_finished)
+    blocked = threading.Event()
+
+    def ids() -> Iterator[str]:
+        yield "op_1"
+        blocked.wait(60)
+
+    async def awaited_ids() -> AsyncIterator[str]:
+        yield "op_1"
+        await asyncio.Event().wait()
+
+    source = awaited_ids() if path.awaited else ids()
+    try:
+        results = within(lambda: path.run(source, world.client, max_wait=100))
+    finally:
+        blocked.set()
+    assert [result.id for result in results] == ["op_1"]
+    assert world.elapsed == pytest.approx(100)
 
 
 @on_sync_fleets

@@ -77,6 +77,7 @@ def test_an_answer_that_does_not_come_to_an_end(path: Path, serve: Serve) -> Non
     bounds = {"timeout": 1} if path.waits else {}
     client = client_of(server, request_timeout=0.25)
     results = within(lambda: path.table(SLOW, client, **bounds))
+    asked = {row_of(SLOW, request.op_id) for request in server.requests}
 
     def check(row: str) -> None:
         result = results[row]
@@ -85,11 +86,12 @@ def test_an_answer_that_does_not_come_to_an_end(path: Path, serve: Serve) -> Non
             return
         error = failed(result)
         assert error.transient
-        if row != "the body of an error":
+        if row != "the body of an error" and row in asked:  # a busy machine may not have sent it
             assert isinstance(error, RequestTimeoutError)
             assert error.reached
 
     each(SLOW, check)
+    assert asked
 
 
 @pytest.mark.parametrize("path", [WAITS[0], WAITS[-2]], ids=str)

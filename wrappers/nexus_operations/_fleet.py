@@ -112,6 +112,7 @@ class Fleet:
         untaken: Ids that were read and are not waited for yet.
         total: Number of distinct operations, if known in advance.
         failure: What ends the whole call, or `None`.
+        emitted, consumed: Outcomes that an iterator was given, and has handed out.
     """
 
     def __init__(
@@ -131,6 +132,7 @@ class Fleet:
             self.untaken.extend(op_ids)
             self.total = len(set(map(_id_of, op_ids)))
         self.failure: BaseException | None = None
+        self.emitted = self.consumed = 0  # each is written by one thread
         self.listener: Listener | None = None
         self._call = call
         self._begin = begin
@@ -153,8 +155,17 @@ class Fleet:
 
     @property
     def has_room_to_read(self) -> bool:
-        """Whether another id may be read: those that were have room."""
-        return len(self._running) + len(self.untaken) < self._call.max_waiting
+        """Whether another id may be read: those that were have room.
+
+        Outcomes that a slow consumer has not taken count, so that they cannot pile up.
+        """
+        unconsumed = self.emitted - self.consumed
+        return len(self._running) + len(self.untaken) + unconsumed < self._call.max_waiting
+
+    @property
+    def waits_for_its_consumer(self) -> bool:
+        """Whether nothing happens until an outcome is consumed."""
+        return not self._running and not self.untaken and not self.has_room_to_read
 
     def read(self, op_id: object) -> None:
         """Take in an id of the source; one that cannot be an id is an outcome of its own."""

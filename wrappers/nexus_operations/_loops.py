@@ -280,8 +280,9 @@ async def run_fleet(
                     due = fleet.next_due()
                 if fleet.failure is not None:
                     raise fleet.failure
-                if now >= deadline:
+                if now >= deadline and not reader.exhausted:
                     reader.stop()
+                    continue
                 if exhausted and not fleet.running and not fleet.untaken:
                     return
                 if fleet.untaken and fleet.has_room:
@@ -290,7 +291,7 @@ async def run_fleet(
                 # With all slots taken, the next thing to happen is that a request ends.
                 full = len(in_flight) >= shared.slots.limit
                 next_look = math.inf if due is None or full else due
-                if not reader.exhausted:
+                if not reader.exhausted and not fleet.waits_for_its_consumer:
                     next_look = min(next_look, deadline)
                 left = None if next_look == math.inf else max(next_look - now, 0.0)
                 if left != 0.0 and await reader.comes_within(left):
@@ -325,13 +326,18 @@ async def outcomes_awaited(
 ) -> AsyncGenerator[Outcome]:
     """Iterate over outcomes as they come, in the running event loop."""
     outcomes: asyncio.Queue[Outcome | None] = asyncio.Queue()
-    put = outcomes.put_nowait
-    task = asyncio.ensure_future(
-        run_fleet(fleet, IdReader(fleet), shared, transport, deadline, put)
-    )
-    task.add_done_callback(lambda _: put(None))
+    reader = IdReader(fleet)
+
+    def emit(outcome: Outcome) -> None:
+        fleet.emitted += 1
+        outcomes.put_nowait(outcome)
+
+    task = asyncio.ensure_future(run_fleet(fleet, reader, shared, transport, deadline, emit))
+    task.add_done_callback(lambda _: outcomes.put_nowait(None))
     try:
         while (outcome := await outcomes.get()) is not None:
+            fleet.consumed += 1
+            reader.ask()
             yield outcome
         await task
     except asyncio.CancelledError as error:
@@ -358,10 +364,14 @@ def outcomes_in_thread(
     outcomes: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
     loop = asyncio.new_event_loop()
 
+    def emit(outcome: Outcome) -> None:
+        fleet.emitted += 1
+        outcomes.put(outcome)
+
     async def main() -> None:
         transport = connect()
         try:
-            await run_fleet(fleet, reader, shared, transport, deadline, outcomes.put)
+            await run_fleet(fleet, reader, shared, transport, deadline, emit)
         finally:
             await transport.aclose()
 
@@ -383,6 +393,8 @@ def outcomes_in_thread(
     try:
         thread.start()
         while (outcome := _next_outcome(outcomes, reader if here else None, stop)) is not None:
+            fleet.consumed += 1
+            reader.ask()
             yield outcome
         stop.closing.check()
         if fleet.failure is not None and not stop.is_set():

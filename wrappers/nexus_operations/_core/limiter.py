@@ -25,12 +25,19 @@ PAUSE_SPREAD = 0.1
 class RateLimiter:
     """Grants requests one at a time, first come first served; safe to share between threads.
 
+    Turns stand an interval apart. One that is taken late, as on a busy machine, does not put off
+    those behind it: they follow at half an interval, as long as no second holds too many. What
+    an idle client did not use is not saved up.
+
     Args:
         max_rate: Requests per second, or `None` for no bound.
     """
 
     def __init__(self, max_rate: float | None) -> None:
         self._interval = 0.0 if max_rate is None else MARGIN / max_rate
+        self._most = 1 if max_rate is None else math.ceil(max_rate)
+        self._window = self._most * self._interval
+        self._granted: deque[float] = deque()  # the instants within the last window
         self._next = -math.inf
         self._last = -math.inf
         self._paused_until = -math.inf
@@ -47,16 +54,19 @@ class RateLimiter:
             return turn
 
     def try_acquire(self, now: float) -> float:
-        """Grant the request whose turn it is and return 0, or return the seconds to wait.
-
-        A turn that is taken late must not fall into the next one's second.
-        """
+        """Grant the request whose turn it is and return 0, or return the seconds to wait."""
         with self._lock:
-            early = self._last + self._interval - now
-            if early > ROUNDING:
-                return early
+            earliest = self._last + self._interval / 2
+            while self._granted and self._granted[0] + self._window <= now + ROUNDING:
+                self._granted.popleft()
+            if len(self._granted) >= self._most:
+                earliest = max(earliest, self._granted[0] + self._window)
+                self._next = max(self._next, earliest)
+            if earliest > now + ROUNDING:
+                return earliest - now
             self._last = now
-            self._next = max(self._next, now + self._interval)
+            if self._interval:
+                self._granted.append(now)
             return 0.0
 
     def pause_until(self, instant: float, now: float) -> None:
