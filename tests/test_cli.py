@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -108,14 +109,42 @@ class TestExitCodes:
         _, said = process.communicate(timeout=30)
         assert process.returncode == 130
         assert any(f"{finished} Finished" in line for line in printed)
-        again = f"nexus-operations wait --max-rate 50 -p {PROJECT} {' '.join(ids)}"
-        assert again in said
+        again = said.partition("To resume:\n  ")[2].strip()
+        assert again.startswith(f"nexus-operations wait --max-rate 50 -p {PROJECT} ")
+        assert all(op_id in again for op_id in ids)
         assert finished not in said
 
         for op_id in ids:
             command.simulator.end(op_id)
-        done = command(*again.split()[1:])
+        done = command(*shlex.split(again)[1:])
         assert done.returncode == 0, done.stderr
+        assert all(f"{op_id} Finished" in done.stdout for op_id in ids)
+
+    @pytest.mark.parametrize("bound", ["--max-polls", "--max-wait"])
+    def test_the_bounds_of_a_resumed_wait_count_on(self, command: Command, bound: str) -> None:
+        op_id = command.simulator.start(STUCK)
+        given = {"--max-polls": "3", "--max-wait": "1h"}[bound]
+        process = command.start("watch", op_id, bound, given, "--pace", "0.1")
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+        words = shlex.split(said.partition("To resume:\n  ")[2])
+        state = json.loads(words.pop())
+        assert state["op_id"] == op_id
+        assert state["polls"] >= 1
+        assert state["reached"]
+        state |= {"polls": 2, "started_at": state["started_at"] - 3600}
+        before = len(command.simulator.service.requests)
+        done = command(*words[1:], json.dumps(state))
+        assert done.returncode == 3, done.stderr
+        assert len(command.simulator.service.requests) == before + 1
+
+    @pytest.mark.parametrize("word", ["{", "{}", '{"op_id": "op_1", "started_at": -1}'])
+    def test_2_what_is_no_state(self, command: Command, word: str) -> None:
+        done = command("wait", word)
+        assert done.returncode == 2
+        assert "is no state of a wait" in done.stderr
 
     def test_130_where_nobody_reads_on(self, command: Command) -> None:
         op_id = command.simulator.start(Life(duration=1000, items=10_000))
@@ -179,7 +208,7 @@ class TestIds:
             said = process.stderr.read()
             assert process.wait(30) == 130
         assert "not yet been read from standard input" in said
-        assert f"nexus-operations wait {op_id}" in said
+        assert re.search(f"nexus-operations wait .*{op_id}", said)
 
     @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
     def test_a_byte_order_mark_is_no_part_of_an_id(self, command: Command, encoding: str) -> None:

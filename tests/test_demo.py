@@ -23,5 +23,5 @@ def test_the_demo_shows_the_board_the_failure_and_how_to_resume() -> None:
     assert "4 of 4 ended" in text
     assert "Errored: Disk quota exceeded" in text
     assert "Exit code 1" in text
-    assert "nexus-operations wait --max-wait 1h30m op_" in text.partition("To resume:")[2]
+    assert "nexus-operations wait --max-wait 1h30m '{" in text.partition("To resume:")[2]
     assert "Exit code 130" in text

@@ -1,13 +1,20 @@
-"""The ids of a command: arguments, and standard input in the place of `-`, as they come."""
+"""The ids of a command: arguments, and standard input in the place of `-`, as they come.
+
+The state of a wait in JSON, as the line that resumes one has it, is accepted wherever an id is.
+"""
 
 from __future__ import annotations
 
 import codecs
+import json
 import os
 import sys
 from collections.abc import Callable, Collection, Iterator
 
 import typer
+
+from nexus_operations import WaitState
+from nexus_operations._core.text import escape_text
 
 from ._output import complain
 
@@ -47,26 +54,50 @@ class Ids:
             typed = list(_standard_input())
             words = [each for word in words for each in (typed if word == "-" else [word])]
         self._words = words
-        self.taken: dict[str, None] = {}
+        self.taken: dict[str, str | WaitState] = {}
         self.on_complete: Callable[[int], None] = lambda _: None
 
     @property
-    def known(self) -> list[str] | None:
+    def known(self) -> list[str | WaitState] | None:
         """All ids, if none comes from standard input."""
-        return None if "-" in self._words else list(dict.fromkeys(self._words))
+        if "-" in self._words:
+            return None
+        return list(dict(map(_read, self._words)).values())
 
-    def pending(self, ended: Collection[str]) -> list[str]:
-        """Return the ids so far whose waits have not ended."""
-        return [word for word in self.known or self.taken if word not in ended]
+    def pending(self, ended: Collection[str]) -> list[str | WaitState]:
+        """Return those so far whose waits have not ended."""
+        taken = self.taken if self.known is None else dict(map(_read, self._words))
+        return [given for op_id, given in taken.items() if op_id not in ended]
 
-    def __iter__(self) -> Iterator[str]:
+    def __iter__(self) -> Iterator[str | WaitState]:
         for word in self._words:
             for each in _standard_input() if word == "-" else [word]:
-                if each not in self.taken:
-                    self.taken[each] = None
-                    yield each
+                op_id, given = _read(each)
+                if op_id not in self.taken:
+                    self.taken[op_id] = given
+                    yield given
         self.complete = True
         self.on_complete(len(self.taken))
+
+
+def word_of(wait: str | WaitState) -> str:
+    """Return a wait as a word that `_read` reads: JSON without blanks and control characters."""
+    if isinstance(wait, str):
+        return escape_text(wait)
+    return json.dumps(wait.to_json(), separators=(",", ":")).replace(" ", "\\u0020")
+
+
+def _read(word: str) -> tuple[str, str | WaitState]:
+    """Return the id in a word, and the word or the state that it is."""
+    if word.startswith("{"):
+        try:
+            state = WaitState.from_json(json.loads(word))
+        except (TypeError, ValueError) as error:
+            raise typer.BadParameter(
+                f"{escape_text(word)} is no state of a wait: {error}"
+            ) from None
+        return state.op_id, state
+    return word, word
 
 
 def words_of(chunks: Iterator[bytes]) -> Iterator[str]:

@@ -49,7 +49,9 @@ def interval(text: str) -> float | None:
 OpIds = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="OP...", help="Ids of operations; `-` reads them from standard input as they come."
+        metavar="OP...",
+        help="Ids of operations, or states of waits, as the line that resumes one has them; `-`"
+        " reads them from standard input as they come.",
     ),
 ]
 ProjectOption = Annotated[

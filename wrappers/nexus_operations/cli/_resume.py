@@ -1,26 +1,33 @@
-"""The line that resumes an interrupted wait: what was typed, with the ids that still run."""
+"""The line that resumes an interrupted wait: what was typed, with the waits that had not ended.
+
+Each stands there as its state in JSON, so that its bounds count on from where they were.
+"""
 
 from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nexus_operations._core.text import escape_text, is_unsafe
+from nexus_operations import WaitState
 
+from ._ids import word_of
 from ._output import complain
 
 AS_ARGUMENTS = 20
-"""More ids than this are given on standard input."""
+"""More waits than this are given on standard input."""
 
 
-def tell_how_to_resume(command: Any, pending: list[str], *, more_to_come: bool) -> None:
+def tell_how_to_resume(
+    command: Any, pending: Sequence[str | WaitState], *, more_to_come: bool
+) -> None:
     """Print how many operations still run, and the command that goes on waiting for them.
 
     Args:
         command: The command that was run, for its options.
-        pending: The ids whose waits had not ended.
+        pending: The waits that had not ended; an id is one that had not begun.
         more_to_come: Whether standard input had not been read to its end.
     """
     words = shlex.join([*_program(), *_without_ids(sys.argv[1:], command)])
@@ -29,15 +36,12 @@ def tell_how_to_resume(command: Any, pending: list[str], *, more_to_come: bool) 
         complain("Ids that had not yet been read from standard input are not among them.")
     if not pending:
         return
-    unsafe = [op_id for op_id in pending if any(is_unsafe(c) for c in op_id)]
-    if unsafe:
-        complain(f"No shell can be given: {', '.join(map(escape_text, unsafe))}")
     complain("To resume:")
-    ids = [op_id for op_id in pending if op_id not in unsafe]
-    if len(ids) > AS_ARGUMENTS and not any(c.isspace() for op_id in ids for c in op_id):
-        complain("\n".join([f"{words} - <<'END'", *ids, "END"]))
+    waits = [word_of(wait) for wait in pending]
+    if len(waits) > AS_ARGUMENTS:
+        complain("\n".join([f"{words} - <<'END'", *waits, "END"]))
     else:
-        complain(f"  {words} {shlex.join(ids)}")
+        complain(f"  {words} {shlex.join(waits)}")
 
 
 def _program() -> list[str]:

@@ -74,7 +74,7 @@ def wait(
             raise typer.BadParameter(str(error)) from None
         if not isinstance(error, typer.BadParameter):
             interruption = Interruption.from_error(error)
-            pending = ids.pending(outcomes) if interruption is None else interruption.pending
+            pending = ids.pending(outcomes) if interruption is None else interruption.states
             complete = ids.known is not None or ids.complete
             tell_how_to_resume(context.command, pending, more_to_come=not complete)
         if reporter.failure is not None:
