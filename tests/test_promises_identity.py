@@ -19,7 +19,7 @@ from tests.support.paths import (
     row_of,
 )
 from tests.support.replies import good
-from tests.support.server import Reaction, Request, Server, Step, Then, finished
+from tests.support.server import Reaction, Request, Server, Step, Then, finished, running
 
 Serve = Callable[..., Server]
 
@@ -170,3 +170,44 @@ def test_a_client_used_before_a_fork_serves_both_processes(serve: Serve, method:
     with Child(FORK, server.url, method) as child:
         told: dict[str, Any] = child.told()
     assert told == {"parent": [], "child": 0}
+
+
+LOCKED = """
+    import signal, threading
+    import nexus_operations as nexus
+    client = nexus.Client(SECRET, endpoint=sys.argv[1], max_rate=100, max_concurrency=1)
+    waits = client.get_project(PROJECT).operations
+    waits.wait_all(["op_before"])
+    shared = client._shared
+    locks = {shared.limiter._lock, shared.slots._lock, shared.thread_slots._lock}
+    locks.add(shared.durations.lock)
+    held, forked = threading.Event(), threading.Event()
+
+    def hold():
+        for lock in locks:
+            lock.acquire()
+        held.set()
+        forked.wait()
+        for lock in locks:
+            lock.release()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    child = os.fork()
+    if not child:
+        signal.alarm(20)
+        ids = [f"op_{number}" for number in range(3)]
+        got = [waits.wait_until_done("op_single"), *waits.wait_all(ids)]
+        os._exit(0 if [operation.id for operation in got] == ["op_single", *ids] else 1)
+    forked.set()
+    thread.join()
+    _, status = os.waitpid(child, 0)
+    tell(child=os.waitstatus_to_exitcode(status), parent=waits.get("op_after").id)
+"""
+
+
+def test_a_fork_while_another_thread_holds_the_locks(serve: Serve) -> None:
+    server = serve(lambda r: running(r) if r.nth == 1 else finished(r))
+    with Child(LOCKED, server.url) as child:
+        assert child.told() == {"child": 0, "parent": "op_after"}

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 
 from . import checks
+from .forks import renew_in_children
 from .hazard import Expectation
 from .kinds import Kind, Sort
 from .siblings import Siblings
@@ -50,9 +51,14 @@ class Durations:
 
     def __init__(self, most_kinds: int = MOST_KINDS) -> None:
         self._most_kinds = checks.positive_int("most_kinds", most_kinds)
-        self.lock = threading.RLock()
         self._kinds: dict[int, bytes] = {}
         self._cache: dict[int, Expectation] = {}
+        self.renew()
+        renew_in_children(self)
+
+    def renew(self) -> None:
+        """Take a new lock; the operations that are waited for are the parent's, not a child's."""
+        self.lock = threading.RLock()
         self.siblings: dict[Key, Siblings] = {}
 
     def __len__(self) -> int:

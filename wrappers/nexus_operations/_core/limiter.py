@@ -11,6 +11,8 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
+from .forks import renew_in_children
+
 MARGIN = 1.02
 """Requests are spaced this much wider than the rate asks, so that a network that delays one a
 little does not push two windows' requests into one second."""
@@ -42,6 +44,11 @@ class RateLimiter:
         self._last = -math.inf
         self._paused_until = -math.inf
         self._pause = 0.0
+        self.renew()
+        renew_in_children(self)
+
+    def renew(self) -> None:
+        """Take a new lock; a child keeps to the rate and the pause by itself."""
         self._lock = threading.Lock()
 
     def reserve(self, now: float, latest: float) -> float | None:
@@ -65,8 +72,7 @@ class RateLimiter:
             if earliest > now + ROUNDING:
                 return earliest - now
             self._last = now
-            if self._interval:
-                self._granted.append(now)
+            self._granted.append(now)
             return 0.0
 
     def pause_until(self, instant: float, now: float) -> None:
@@ -95,9 +101,14 @@ class Slots:
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self._free = limit
-        self._line: deque[Callable[[], object]] = deque()
+        self.renew()
+        renew_in_children(self)
+
+    def renew(self) -> None:
+        """Take a new lock; requests in flight are the parent's, not a child's."""
         self._lock = threading.Lock()
+        self._free = self.limit
+        self._line: deque[Callable[[], object]] = deque()
 
     def enter(self) -> bool:
         """Take a slot if one is free and nobody is in line; return whether it was taken."""
