@@ -1,6 +1,6 @@
 """Mutation testing: does the suite notice a change in one spot? Run by `make mutants`.
 
-    python -m tools.mutants [--jobs 2] [--parts _core,_http,_wait,_loops]
+    python -m tools.mutants [--jobs 2] [--parts _core,_http,_wait,_loops] [--sample 300]
 
 mutmut wants its sources below `src/`, so the library is copied to a folder laid out so. Prints the
 score and every change that no test noticed; `docs/mutants.md` gives the reason for each.
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -113,14 +114,25 @@ def mutmut(*arguments: str) -> str:
     return done.stdout or ""
 
 
+def some_of(count: int, seed: int) -> list[str]:
+    """Return the names of some changes, at random."""
+    mutmut("run", "no such change")  # mutmut writes all changes, and stops at the name
+    files = sorted((WORK / "mutants/src").rglob("*.meta"))
+    names = [name for file in files for name in json.loads(file.read_text())["exit_code_by_key"]]
+    return random.Random(seed).sample(names, min(count, len(names)))
+
+
 def main() -> int:
     """Run mutmut and print the score; return 1 if it is below the goal."""
     parser = argparse.ArgumentParser(description="Mutation testing.")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--parts", default=",".join(PARTS), help=f"of {', '.join(PARTS)}")
+    parser.add_argument("--sample", type=int, metavar="N", help="run only N changes, at random")
+    parser.add_argument("--seed", type=int, default=1, help="of the sample")
     arguments = parser.parse_args()
     lay_out(arguments.parts.split(","))
-    mutmut("run", "--max-children", str(arguments.jobs))
+    names = [] if arguments.sample is None else some_of(arguments.sample, arguments.seed)
+    mutmut("run", "--max-children", str(arguments.jobs), *names)
     mutmut("export-cicd-stats")
     figures = json.loads((WORK / "mutants/mutmut-cicd-stats.json").read_text())
     noticed = figures["killed"] + figures["timeout"] + figures["segfault"]
