@@ -105,6 +105,7 @@ class Schemas:
             additionalProperties=self._random.choice([False, True, {"type": "integer"}]),
             minProperties=1,
             dependentRequired={"a": ["b"]},
+            dependentSchemas={"b": {"required": ["c"]}, "kind": self.schema(0)},
             patternProperties={"^x-": {"type": "string"}},
         )
 
@@ -127,8 +128,10 @@ class Schemas:
     def _negated(self, depth: int) -> dict[str, Any]:
         schema = self.schema(depth)
         if self._random.random() < 0.5:
-            return {**schema, "not": self.schema(0)} if "not" not in schema else schema
-        return {"if": self.schema(0), "then": self.schema(depth)}
+            return {**schema, "not": self.schema(1)} if "not" not in schema else schema
+        if self._random.random() < 0.5:
+            return {"if": self.schema(1), "then": self.schema(depth)}
+        return {**self._object(depth), "if": self.schema(1), "then": self._object(depth)}
 
 
 def is_kept(sent: Any, back: Any) -> bool:

@@ -236,24 +236,20 @@ class Annotator:
             return own
         if flat.get("additionalProperties", True) is False:
             return {**dict.fromkeys(flat.get("required", ()), False), **own}
-        others: dict[str, list[Schema]] = {}
         for part in (flat, *self._conditional(flat)):
             dependent = part.get("dependentRequired", {})
             for name in (
                 *part.get("required", ()),
                 *dependent,
                 *itertools.chain(*dependent.values()),
+                *part.get("dependentSchemas", ()),
+                *part.get("properties", ()),
             ):
-                others.setdefault(name, [])
-            for name, schema in part.get("properties", {}).items():
-                others.setdefault(name, []).append(schema)
-        for name, found in others.items():
-            at = join(str(flat.get("x-at")), "properties", name)
-            several: Schema = {"anyOf": found, "x-at": at} if found else True
-            own.setdefault(name, found[0] if len(found) == 1 else several)
+                # What it must be depends on the rest, which is checked as a whole.
+                own.setdefault(name, True)
         return own
 
-    def _conditional(self, flat: dict[str, Any], depth: int = 0) -> Iterable[dict[str, Any]]:
+    def _conditional(self, flat: dict[str, Any]) -> Iterable[dict[str, Any]]:
         """Yield the parts of a schema that hold under a condition."""
         parts: list[Schema] = [flat[key] for key in ("if", "then", "else") if key in flat]
         for key in ("anyOf", "oneOf", "allOf"):
@@ -261,11 +257,10 @@ class Annotator:
         parts += [flat["not"]] if "not" in flat else []
         parts += flat.get("dependentSchemas", {}).values()
         for part in parts:
-            if isinstance(part, bool) or depth > 4:
-                continue
-            inner = self._merger.resolve(part)
-            yield inner
-            yield from self._conditional(inner, depth + 1)
+            if not isinstance(part, bool):
+                inner = self._merger.resolve(part)
+                yield inner
+                yield from self._conditional(inner)
 
     def _struct(
         self, flat: dict[str, Any], schema: dict[str, Any], words: tuple[str, ...], name: str
@@ -301,9 +296,9 @@ class Annotator:
         required = flat.get("required", [])
         taken = set[str]()
         for key, schema in self._properties(flat).items():
-            if schema is False:
-                if key in required:
-                    self._refuse(flat, key, "it is required, and `additionalProperties` forbids it")
+            if schema is False and key in required:
+                self._refuse(flat, key, "it is required, and `additionalProperties` forbids it")
+            if schema is False and struct.is_closed:
                 continue
             if any(c in '\\"' or c < " " for c in key):
                 at = join(struct.pointer, "properties", key)

@@ -120,8 +120,12 @@ class Merger:
         result = dict(one)
         if "type" in other:
             result["type"] = _types(one.get("type", other["type"]), other["type"])
-        if "properties" in other:
-            result["properties"] = {**other["properties"], **one.get("properties", {})}
+        if "properties" in other and "patternProperties" not in one:
+            mine, rest = one.get("properties", {}), one.get("additionalProperties", True)
+            result["properties"] = {
+                **{name: _and(rest, inner) for name, inner in other["properties"].items()},
+                **mine,
+            }
         result["allOf"] = [*one.get("allOf", ()), other]
         return result
 

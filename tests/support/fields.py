@@ -222,6 +222,109 @@ FIELDS: dict[str, tuple[Any, list[Any], list[Any]]] = {
         [{"kind": "r", "weight": 1, "number": 2}],
         [{"kind": "r", "weight": 1}],
     ),
+    "value_of_its_kind": (
+        {
+            "type": "object",
+            "properties": {"kind": TEXT},
+            "if": {"properties": {"kind": {"const": "number"}}},
+            "then": {"properties": {"value": WHOLE}},
+        },
+        [{"kind": "text", "value": "a"}, {"kind": "number", "value": 1}],
+        [{"kind": "number", "value": "a"}],
+    ),
+    "not_legacy": (
+        {
+            "type": "object",
+            "properties": {"a": TEXT},
+            "not": {"required": ["legacy"], "properties": {"legacy": {"const": True}}},
+        },
+        [{"legacy": False}, {"a": "x"}],
+        [{"legacy": True}],
+    ),
+    "x_or_another": (
+        {
+            "type": "object",
+            "properties": {"a": TEXT},
+            "oneOf": [
+                {"required": ["k"], "properties": {"k": {"const": "x"}}},
+                {"required": ["z"]},
+            ],
+        },
+        [{"k": "other", "z": 1}, {"k": "x"}],
+        [{"k": "other"}, {"k": "x", "z": 1}],
+    ),
+    "deep_in_alternatives": (
+        {
+            "type": "object",
+            "properties": {"a": TEXT},
+            "not": {"not": {"not": {"not": {"not": {"not": {"required": ["far"]}}}}}},
+        },
+        [{"far": 1}],
+        [{}, {"a": "x"}],
+    ),
+    "gone": (
+        {"type": "object", "properties": {"a": TEXT, "old": False}},
+        [{"a": "x"}],
+        [{"a": "x", "old": 1}],
+    ),
+    "card": (
+        {
+            "type": "object",
+            "properties": {"a": TEXT},
+            "dependentSchemas": {"card": {"required": ["code"]}},
+        },
+        [{"a": "x"}, {"card": 1, "code": 2}],
+        [{"card": 1}],
+    ),
+    "closed_and_more": (
+        {
+            "allOf": [
+                {
+                    "type": "object",
+                    "properties": {"a": TEXT},
+                    "additionalProperties": False,
+                    "not": {"required": ["y"]},
+                },
+                {"properties": {"b": TEXT}, "not": {"required": ["z"]}},
+            ]
+        },
+        [{"a": "x"}, {}],
+        [{"b": "x"}, {"a": "x", "b": "y"}],
+    ),
+    "headed": (
+        {"type": "array", "prefixItems": [TEXT], "items": {"oneOf": [PARCEL, LETTER]}},
+        [["head", {"kind": "x", "stamp": "AB"}], ["head"]],
+        [[{"kind": "x", "stamp": "AB"}], ["head", {"kind": "x"}]],
+    ),
+    "headed_or_letter": (
+        {
+            "oneOf": [
+                LETTER,
+                {
+                    "type": "array",
+                    "prefixItems": [{"type": "object", "properties": {"x": WHOLE}}],
+                    "items": PARCEL,
+                },
+            ]
+        },
+        [[{"x": 1}, {"kind": "x", "weight": 1}], {"kind": "x", "stamp": "AB"}],
+        [[{"x": "a"}], [{"x": 1}, {"kind": "x"}]],
+    ),
+    "patterned_or_letter": (
+        {
+            "oneOf": [
+                LETTER,
+                {
+                    "type": "object",
+                    "required": ["x-a"],
+                    "patternProperties": {"^x-": {"type": "object", "properties": {"x": WHOLE}}},
+                    "additionalProperties": PARCEL,
+                },
+            ]
+        },
+        [{"x-a": {"x": 1}, "b": {"kind": "x", "weight": 1}}],
+        [{"x-a": {"x": "a"}}, {"x-a": {}, "b": {"kind": "x"}}],
+    ),
     "not_x": ({"type": "string", "not": {"const": "x"}}, ["y"], ["x", 1]),
     "if_then": (
         {"if": {"type": "string"}, "then": {"minLength": 2}, "else": {"type": "integer"}},

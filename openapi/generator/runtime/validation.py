@@ -1,7 +1,7 @@
 """Checks of JSON values that msgspec's types cannot express."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from functools import lru_cache
 from importlib import import_module
@@ -58,16 +58,37 @@ def build(schema: Schema, value: Any) -> Any:
     for keyword in ("oneOf", "anyOf"):
         if keyword in schema:
             members, _ = _members(schema, keyword, value)
-            return build(next(member for member in members if is_valid(member, value)), value)
-    for member in schema.get("allOf", ()):
-        value = build(member, value)
+            return build(next((one for one in members if is_valid(one, value)), True), value)
+    value = _build_all(schema.get("allOf", ()), value)
     if isinstance(value, list):
-        return [build(schema.get("items", True), item) for item in value]
+        return [build(_of_item(schema, index), item) for index, item in enumerate(value)]
     if isinstance(value, dict):
-        inner = schema.get("properties", {})
-        other = schema.get("additionalProperties", True)
-        return {key: build(inner.get(key, other), item) for key, item in value.items()}
+        return {key: _build_all(_of_key(schema, key), item) for key, item in value.items()}
     return value
+
+
+def _build_all(schemas: Iterable[Schema], value: Any) -> Any:
+    for schema in schemas:
+        value = build(schema, value)
+    return value
+
+
+def _of_item(schema: Mapping[str, Any], index: int) -> Schema:
+    """Return what an array's schema says of an item."""
+    first: list[Schema] = schema.get("prefixItems", [])
+    inner: Schema = first[index] if index < len(first) else schema.get("items", True)
+    return inner
+
+
+def _of_key(schema: Mapping[str, Any], key: str) -> list[Schema]:
+    """Return all that an object's schema says of the value under a key."""
+    by_pattern: Mapping[str, Schema] = schema.get("patternProperties", {})
+    properties: Mapping[str, Schema] = schema.get("properties", {})
+    found = [properties[key]] if key in properties else []
+    found += [inner for pattern, inner in by_pattern.items() if _compiled(pattern).search(key)]
+    if not found and "additionalProperties" in schema:
+        found.append(schema["additionalProperties"])
+    return found
 
 
 def _is_number(value: Any) -> bool:
@@ -168,10 +189,8 @@ def _array_faults(
         yield f"Expected `array` of length <= {schema['maxItems']}", path
     if schema.get("uniqueItems") and len(set(map(key_of, value))) < len(value):
         yield "Expected `array` of distinct items", path
-    first = schema.get("prefixItems", ())
     for index, item in enumerate(value):
-        inner = first[index] if index < len(first) else schema.get("items", True)
-        yield from _faults(inner, item, f"{path}[{index}]")
+        yield from _faults(_of_item(schema, index), item, f"{path}[{index}]")
     if "contains" in schema:
         count = sum(is_valid(schema["contains"], item) for item in value)
         if not schema.get("minContains", 1) <= count <= schema.get("maxContains", count):
@@ -196,20 +215,13 @@ def _object_faults(
         if name in value:
             yield from _faults(inner, value, path)
     properties = schema.get("properties", {})
-    by_pattern = schema.get("patternProperties", {})
     for name, item in value.items():
         if "propertyNames" in schema:
             yield from _faults(schema["propertyNames"], name, path)
-        matching = [
-            inner for pattern, inner in by_pattern.items() if _compiled(pattern).search(name)
-        ]
-        if name in properties:
-            matching.append(properties[name])
-        if not matching and "additionalProperties" in schema:
-            matching.append(schema["additionalProperties"])
-            if schema["additionalProperties"] is False:
-                yield f"Object contains unknown field `{name}`", path
-                continue
+        matching = _of_key(schema, name)
+        if matching == [False] and name not in properties:
+            yield f"Object contains unknown field `{name}`", path
+            continue
         for inner in matching:
             yield from _faults(
                 inner, item, f"{path}.{name}" if name in properties else f"{path}[...]"
