@@ -124,6 +124,13 @@ class TestWhatItLearns:
         memory.record(KEY, seconds, DAY)
         assert len(memory) == 0
 
+    @pytest.mark.parametrize("at", [1.75e12, 1.75e15, 1.75e18, 1e300, math.inf])
+    def test_a_day_that_cannot_be_true_is_not_taken(self, at: float) -> None:
+        memory = remembering([100.0] * 9)
+        before = memory.to_dict()
+        memory.record(KEY, 10.0, at)
+        assert memory.to_dict() == before
+
     @pytest.mark.parametrize("most", [0, -1, 2.5, True, None])
     def test_a_bad_bound_is_named(self, most: Any) -> None:
         with pytest.raises((TypeError, ValueError), match="most_kinds"):
@@ -196,11 +203,23 @@ class TestPlainValues:
             {"1f": [1.0, 1.0, 1.0, 1.0, 1e8, 0.0, 0.0, 0.0, 0.0]},
             {"1f": [1.0, 1.0, 1.0, -1.0, 1.0, 0.0, 0.0, 0.0, 0.0]},
             {"1f": ["a"] * 9},
+            {"1f": ["1"] * 9},
+            {"1f": [10**400] + [0.0] * 8},
+            {"1f": [1.0, 1.0, 1e6] + [0.0] * 6},
         ],
     )
     def test_wrong_ones_are_refused(self, kinds: Any) -> None:
         with pytest.raises((TypeError, ValueError)):
             Durations.from_dict(kinds)
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.floats(), st.floats())))
+def test_what_was_recorded_can_be_read_again(records: list[tuple[str, float, float]]) -> None:
+    memory = Durations()
+    for name, seconds, at in records:
+        memory.record((name,), seconds, at)
+    plain = memory.to_dict()
+    assert Durations.from_dict(plain).to_dict() == plain
 
 
 class TestSize:

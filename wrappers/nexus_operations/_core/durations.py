@@ -27,6 +27,9 @@ SECONDS_A_DAY = 86400.0
 LONGEST = 1e9
 """Seconds, at most, of a duration that is remembered: 32 years."""
 
+LAST_DAY = 1e5
+"""The latest day, since the Unix epoch, that can be true: in the year 2243."""
+
 SORT_BOUNDS = (1e6, 21.0, 1e6)
 """The largest numbers of a sort that can be true: how many, mean, spread."""
 
@@ -98,9 +101,10 @@ class Durations:
             return self._get(_name(key))
 
     def learn(self, key: Key, kind: Kind) -> None:
-        """Take in what was seen of a kind elsewhere."""
-        with self.lock:
-            self._learn(_name(key), kind)
+        """Take in what was seen of a kind elsewhere, unless its day cannot be true."""
+        if kind.day <= LAST_DAY:
+            with self.lock:
+                self._learn(_name(key), kind)
 
     def merge(self, other: Durations) -> None:
         """Take in all that another has seen; what both have seen counts twice."""
@@ -181,11 +185,10 @@ def _kind_of(numbers: Sequence[float]) -> Kind:
 
 def _checked(numbers: Sequence[float]) -> list[float]:
     """Return a kind's numbers if they can be some."""
-    floats = [float(number) for number in numbers]
-    bounds = (1.0, 1e3, 1e7, *SORT_BOUNDS * 2)
-    fit = len(floats) == len(bounds) and all(
-        abs(number) <= bound for number, bound in zip(floats, bounds, strict=True)
+    bounds = (1.0, 1e3, LAST_DAY, *SORT_BOUNDS * 2)
+    fit = len(numbers) == len(bounds) and all(
+        abs(number) <= bound for number, bound in zip(numbers, bounds, strict=True)
     )
-    if not fit or min(number for place, number in enumerate(floats) if place not in MEANS) < 0.0:
+    if not fit or min(number for place, number in enumerate(numbers) if place not in MEANS) < 0.0:
         raise ValueError(f"no numbers of a kind: {checks.show(numbers)}")
-    return floats
+    return [float(number) for number in numbers]
