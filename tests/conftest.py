@@ -6,11 +6,15 @@ import asyncio
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from nexus_operations import AsyncClient, Client, Operation
 from nexus_operations.simulator import Service
 from nexus_operations.testing import VirtualClock, VirtualTransport
 
 pytest_plugins = ["pytester", "tests.support.fixtures"]
+
+settings.register_profile("any machine", deadline=None)  # a busy one is slow
+settings.load_profile("any machine")
 
 SECRET = "canary-5aa41e8ba"
 PROJECT = "proj_simulated"

@@ -81,6 +81,8 @@ class _ClientBase:
             endpoint=self._settings.endpoint,
             durations=_checked_durations(durations),
         )
+        clock, limiter = self._shared.clock, self._shared.limiter
+        self._settings.pace = lambda: limiter.try_acquire(clock.monotonic())
         self._given_transport: Any = transport
 
     @property

@@ -73,7 +73,8 @@ class Interruption:
     """How far an interrupted call had come.
 
     Attributes:
-        ended: The outcomes so far, those excepted that an iterator had handed out.
+        ended: The outcomes so far; where ids came from an iterator, and outcomes went to one, those
+            that had not been handed out.
         pending: The ids of the operations that had not ended, those not yet taken included.
         states: The same as states, with which another process resumes their waits.
     """
@@ -246,10 +247,16 @@ class Fleet:
             self.failure = outcome.error
         return outcome
 
-    def interruption(self) -> Interruption:
-        """Return how far the call has come."""
-        ended = [outcome for outcome in self._outcomes.values() if outcome is not None]
-        ended += [given for given in self._order if isinstance(given, Outcome)]
+    def interruption(self, unconsumed: Iterable[Outcome] = ()) -> Interruption:
+        """Return how far the call has come.
+
+        Args:
+            unconsumed: The outcomes that an iterator has not handed out.
+        """
+        ended = list(unconsumed)
+        if self._keep:
+            ended = [outcome for outcome in self._outcomes.values() if outcome is not None]
+            ended += [given for given in self._order if isinstance(given, Outcome)]
         states = [wait.state for wait in self._running.values()]
         known = set(self._outcomes)
         for op_id in self.untaken:

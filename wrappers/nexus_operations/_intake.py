@@ -23,6 +23,9 @@ READING = 1.0
 """Seconds, on the machine's clock, that a thread that reads is waited for before any other clock
 may move."""
 
+SOURCE_ENDS = 5.0
+"""Seconds for which an async source that is cancelled is waited for."""
+
 CHUNK = 256
 """Ids read by the event loop between two looks at the polls that are due."""
 
@@ -81,8 +84,16 @@ class IdReader:
         """Read no further."""
         self.exhausted = True
         self._room.set()
-        if self._task is not None:
+        if self._task is not None and not self._task.cancelling():
             self._task.cancel()
+
+    async def ended(self) -> None:
+        """Wait until the task that reads has ended, its source's `finally` included."""
+        self.stop()
+        if self._task is not None:
+            await asyncio.wait([self._task], timeout=SOURCE_ENDS)
+            if self._task.done() and not self._task.cancelled():
+                self._task.exception()
 
     @property
     def _wants_more(self) -> bool:
@@ -188,12 +199,12 @@ def reads_in_this_thread_only(source: object) -> bool:
         names = frame.f_code.co_names
         level += [frame.f_globals[name] for name in names if name in frame.f_globals]
     for _ in range(REFERENCE_DEPTH):
-        if any(isinstance(item, bound) for item in level):
+        if any(issubclass(type(item), bound) for item in level):  # `isinstance` asks a proxy's own
             return True
         level = [
             item
             for referrer in level
-            if not isinstance(referrer, skipped)
+            if not issubclass(type(referrer), skipped)
             for item in _referents(referrer)
         ]
     return False
@@ -201,6 +212,4 @@ def reads_in_this_thread_only(source: object) -> bool:
 
 def _referents(item: object) -> Iterable[object]:
     """Return what an object refers to; of a function what it closes over, not its module."""
-    return (
-        item.__closure__ or () if isinstance(item, types.FunctionType) else gc.get_referents(item)
-    )
+    return item.__closure__ or () if type(item) is types.FunctionType else gc.get_referents(item)

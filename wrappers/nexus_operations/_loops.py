@@ -17,7 +17,7 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Generator
 from typing import TYPE_CHECKING, Any
 
-from ._core.errors import NexusError
+from ._core.errors import NetworkConnectionError, NexusError
 from ._core.poller import LAST_POLL_TIMEOUT, Bounds
 from ._fleet import Fleet, Interruption, Outcome
 from ._http.exchange import Aborted
@@ -27,6 +27,7 @@ from ._wait import Closing, Shared, Stop, Wait
 
 if TYPE_CHECKING:
     from ._core.models import Operation
+    from ._core.updates import Update
     from ._http.transports import AsyncTransport, Transport
 
 ONCE = Bounds(max_polls=1, raise_if=frozenset(), max_wait=None, max_outage=None)
@@ -90,7 +91,10 @@ def _line_up(wait: Wait, shared: Shared, stop: Stop) -> bool:
         slots.withdraw(granted.set)
         raise
     slots.withdraw(granted.set)
-    _stopped(wait, stop)
+    if stop.is_set():
+        _stopped(wait, stop)
+    else:
+        wait.poller.expire("no request could be made by the deadline")
     return False
 
 
@@ -107,8 +111,7 @@ def snapshots(wait: Wait, shared: Shared, transport: Transport, stop: Stop) -> G
             if stop.is_set() or (left > 0 and not shared.clock.sleep(left, stop)):
                 _stopped(wait, stop)
                 continue
-            if left > 0:
-                wait.woke(shared.clock.monotonic())
+            wait.woke(shared.clock.monotonic())
             if (operation := poll(wait, shared, transport, stop)) is not None:
                 yield operation
     except KeyboardInterrupt as error:
@@ -127,7 +130,8 @@ async def poll_awaited(wait: Wait, shared: Shared, transport: AsyncTransport) ->
     with contextlib.ExitStack() as slot:
         slot.callback(slots.leave)
         while seconds := wait.seconds_to_start(clock.monotonic()):
-            await clock.async_sleep(seconds)
+            with _waking(shared.closing) as wake:
+                await clock.async_sleep(seconds, wake)
         if seconds is None:
             return None
         with tracing.polling(wait, wait.project_id):
@@ -159,7 +163,7 @@ async def _line_up_awaited(wait: Wait, shared: Shared) -> bool:
         raise
     if not holds:
         shared.slots.withdraw(granted)
-        wait.poller.stop("no request could be made by the deadline")
+        wait.poller.expire("no request could be made by the deadline")
     return holds
 
 
@@ -175,8 +179,9 @@ async def snapshots_awaited(
                 left = wait.due - shared.clock.monotonic()
                 if left > 0:
                     await shared.clock.async_sleep(left, wake)
-                    wait.woke(shared.clock.monotonic())
-                elif (operation := await poll_awaited(wait, shared, transport)) is not None:
+                    continue
+                wait.woke(shared.clock.monotonic())
+                if (operation := await poll_awaited(wait, shared, transport)) is not None:
                     yield operation
         except asyncio.CancelledError as error:
             interrupt(wait, error)
@@ -244,12 +249,25 @@ async def run_fleet(
     """
     clock = shared.clock
     in_flight: set[asyncio.Task[None]] = set()
+    listener = fleet.listener
+
+    def listen(update: Update) -> None:
+        assert listener is not None
+        began = clock.monotonic()
+        listener(update)
+        if clock.monotonic() > began + LAST_POLL_TIMEOUT:  # nothing else went on meanwhile
+            wake_all()
+
+    def wake_all() -> None:
+        for wait in fleet.running:
+            wait.woke(clock.monotonic())
 
     async def poll_one(wait: Wait) -> None:
         task = asyncio.current_task()
         try:
             await poll_awaited(wait, shared, transport)
-            if (outcome := fleet.give_back(wait)) is not None:
+            outcome = fleet.give_back(wait)
+            if outcome is not None and fleet.failure is None:
                 emit(outcome)
                 reader.ask()
         except BaseException as error:
@@ -261,6 +279,7 @@ async def run_fleet(
         in_flight.discard(task)
         wake.set()
 
+    fleet.listener = None if listener is None else listen
     with _waking(shared.closing) as wake:
         reader.start(wake)
         try:
@@ -269,7 +288,8 @@ async def run_fleet(
                 shared.closing.check()
                 exhausted = reader.exhausted  # before what it read last is taken
                 for outcome in fleet.take(INTAKE):
-                    emit(outcome)
+                    if fleet.failure is None:
+                        emit(outcome)
                 reader.ask()
                 now = clock.monotonic()
                 due = fleet.next_due()
@@ -296,15 +316,16 @@ async def run_fleet(
                 left = None if next_look == math.inf else max(next_look - now, 0.0)
                 if left != 0.0 and await reader.comes_within(left):
                     continue
+                if left is not None:
+                    left = max(next_look - clock.monotonic(), 0.0)
                 await clock.async_sleep(left, wake)
                 if clock.monotonic() > next_look + LAST_POLL_TIMEOUT:  # it was suspended
-                    for wait in fleet.running:
-                        wait.woke(clock.monotonic())
+                    wake_all()
         finally:
-            reader.stop()
             for task in in_flight:
                 task.cancel()
             await asyncio.gather(*in_flight, return_exceptions=True)
+            await reader.ended()
             for wait in fleet.running:
                 wait.close()
 
@@ -341,7 +362,10 @@ async def outcomes_awaited(
             yield outcome
         await task
     except asyncio.CancelledError as error:
-        fleet.interruption().attach(error)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        left = (outcomes.get_nowait() for _ in range(outcomes.qsize()))
+        fleet.interruption(filter(None, left)).attach(error)
         raise
     finally:
         task.cancel()
@@ -362,7 +386,10 @@ def outcomes_in_thread(
     here = fleet.source is not None and reads_in_this_thread_only(fleet.source)
     reader = IdReader(fleet, apart=True, here=here)
     outcomes: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
-    loop = asyncio.new_event_loop()
+    try:
+        loop = asyncio.new_event_loop()
+    except OSError as error:  # no descriptor is left
+        raise NetworkConnectionError(f"No event loop can be made: {error.strerror}") from None
 
     def emit(outcome: Outcome) -> None:
         fleet.emitted += 1
@@ -382,6 +409,8 @@ def outcomes_in_thread(
             loop.run_until_complete(loop.shutdown_asyncgens())
         except BaseException as error:  # noqa: BLE001  (it is raised in the caller's thread)
             fleet.failure = fleet.failure or error
+            if task.done() and not task.cancelled():
+                task.exception()  # it is known
         finally:
             loop.close()
             outcomes.put(None)
@@ -401,7 +430,8 @@ def outcomes_in_thread(
             raise fleet.failure
     except KeyboardInterrupt as error:
         _end(loop, task, thread)
-        fleet.interruption().attach(error)
+        left = (outcomes.get_nowait() for _ in range(outcomes.qsize()))
+        fleet.interruption(filter(None, left)).attach(error)
         raise
     finally:
         _end(loop, task, thread)

@@ -112,12 +112,10 @@ class Operations(_Waits):
             ValueError, TypeError: If `op_id` cannot be an id; no request is made.
             NexusError: If the service did not return it; see the subclasses.
         """
-        wait = self._retrieval(op_id)
         stop = Stop(self._shared.closing)
-        operation = _loops.poll(wait, self._shared, self._transport, stop)
-        if operation is None:
-            wait.poller.result()
-        return cast("Operation", operation)
+        with contextlib.closing(self._retrieval(op_id)) as wait:
+            operation = _loops.poll(wait, self._shared, self._transport, stop)
+            return cast("Operation", wait.poller.result() if operation is None else operation)
 
     def wait_until_done(
         self,
@@ -342,11 +340,9 @@ class AsyncOperations(_Waits):
 
     async def get(self, op_id: str) -> Operation:
         """Retrieve an operation as it is now; see `Operations.get`."""
-        wait = self._retrieval(op_id)
-        operation = await _loops.poll_awaited(wait, self._shared, self._transport)
-        if operation is None:
-            wait.poller.result()
-        return cast("Operation", operation)
+        with contextlib.closing(self._retrieval(op_id)) as wait:
+            operation = await _loops.poll_awaited(wait, self._shared, self._transport)
+            return cast("Operation", wait.poller.result() if operation is None else operation)
 
     async def wait_until_done(
         self,

@@ -3,8 +3,8 @@
 The rule of a wait's time, for one and for many, sync and awaited:
 
 - a poll is due when the poller says; `Wait.due` is that instant;
-- before the deadline, a pause that the service asked for (429 with `Retry-After`) puts it off;
-  at the deadline the last poll is made in spite of the pause;
+- before the deadline, and the end of an outage that is tolerated, a pause that the service asked
+  for (429 with `Retry-After`) puts it off; then the last poll is made in spite of the pause;
 - a poll takes a slot first (`max_concurrency`), then its turn (`max_rate`), never out of turn;
 - what has no slot or no turn by `Poller.end` is over without another poll.
 
@@ -16,8 +16,10 @@ from __future__ import annotations
 
 import functools
 import logging
+import math
 import random
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -182,12 +184,11 @@ class Stop:
         """Block until the wait is to end, at most `timeout` seconds."""
         if self.abort_event is None:
             return self.closing.wait(timeout)
-        left = float("inf") if timeout is None else timeout
+        end = math.inf if timeout is None else time.monotonic() + timeout
         while not self.is_set():
-            if left <= 0:
+            if (left := end - time.monotonic()) <= 0:
                 return False
             self.abort_event.wait(min(left, CLOSED_CHECK))
-            left -= CLOSED_CHECK
         return True
 
 
@@ -311,6 +312,7 @@ class Wait:
         """What another process needs to resume the wait."""
         clock = self._shared.clock
         started_at = clock.time() - (clock.monotonic() - self.poller.started)
+        started_at = min(max(started_at, 0.0), checks.LONGEST)  # the machine's clock may jump
         return WaitState(self.op_id, started_at, self.poller.polls, self._shared.contact.reached)
 
     def seconds_to_start(self, now: float) -> float | None:
@@ -325,12 +327,13 @@ class Wait:
         if not poller.pending:
             return None
         if now >= poller.end - SHORTEST_REQUEST:
-            poller.stop("no request could be made by the deadline")
+            poller.expire("no request could be made by the deadline")
             return None
-        if self._heeds_pause and now < poller.deadline:
+        latest = min(poller.deadline, poller.outage_end)
+        if self._heeds_pause and now < latest:
             pause = limiter.pause_left(now, self._shared.random())
             if pause > 0:
-                self._put_off(min(now + pause, poller.deadline), now)
+                self._put_off(min(now + pause, latest), now)
                 return None
         if self._turn is None:
             self._turn = limiter.reserve(now, poller.end)
@@ -338,7 +341,7 @@ class Wait:
                 self._put_off(poller.deadline, now)
                 return None
             if self._turn is None:
-                poller.stop("max_rate allowed no request by the deadline")
+                poller.expire("max_rate allowed no request by the deadline")
                 return None
         if self._turn > now:
             return self._turn - now
@@ -348,8 +351,13 @@ class Wait:
         return seconds
 
     def _put_off(self, instant: float, now: float) -> None:
-        self._turn = None
+        self._give_turn_back()
         self.due, self.since = instant, now
+
+    def _give_turn_back(self) -> None:
+        if self._turn is not None:
+            self._shared.limiter.give_back(self._turn)
+        self._turn = None
 
     def timeout(self) -> float:
         """Return the seconds that the request to be sent may take."""
@@ -406,8 +414,9 @@ class Wait:
         if poller.unknown_status is not None:
             logger.warning("%s: unknown status %r, polling on", self.op_id, poller.unknown_status)
         if logger.isEnabledFor(logging.DEBUG):
-            status = operation.status.overview
-            logger.debug("%s: poll %d: %r; %s", self.op_id, poller.polls, status, poller.step)
+            status, step = ascii(operation.status.overview), poller.step
+            then = f"next in {step.delay:.1f} s" if isinstance(step, Poll) else type(step).__name__
+            logger.debug("%s: poll %d: %s; %s", self.op_id, poller.polls, status, then)
 
     def _update(self, now: float, operation: Operation | None, error: NexusError | None) -> Update:
         poller = self.poller
@@ -425,5 +434,6 @@ class Wait:
 
     def close(self) -> None:
         """End the wait's span: it is over or was interrupted."""
+        self._give_turn_back()
         self.poller.close()
         tracing.end(self)

@@ -45,7 +45,10 @@ _shortened.maxstring = _shortened.maxother = 80
 
 def show(value: object) -> str:
     """Return a short `repr` for an error message."""
-    return _shortened.repr(value)
+    try:
+        return _shortened.repr(value)
+    except ValueError:  # Python writes no int of more than 4,300 digits
+        return f"a huge {type(value).__name__}"
 
 
 def identifier(name: str, value: object) -> str:
@@ -353,7 +356,8 @@ def endpoint(value: object) -> str:
     if parts is not None and "@" in parts.netloc:
         raise ValueError(f"{name} must not carry a user name or password (its value is not shown)")
     if not usable or parts is None:
-        raise ValueError(f"{name} must be an http or https URL, not {show(value)}")
-    if parts.query or parts.fragment:
+        shown = "***" if "@" in value else show(value)  # it may hold a password
+        raise ValueError(f"{name} must be an http or https URL, not {shown}")
+    if parts.query or parts.fragment or "?" in value or "#" in value:
         raise ValueError(f"{name} must have no query and no fragment, not {show(value)}")
     return value.rstrip("/")

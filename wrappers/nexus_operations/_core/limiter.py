@@ -6,6 +6,7 @@ slot, so at most `max_concurrency` callers do, and each is woken once, at its ow
 
 from __future__ import annotations
 
+import heapq
 import math
 import threading
 from collections import deque
@@ -41,6 +42,7 @@ class RateLimiter:
         self._window = self._most * self._interval
         self._granted: deque[float] = deque()  # the instants within the last window
         self._next = -math.inf
+        self._given_back: list[float] = []
         self._last = -math.inf
         self._paused_until = -math.inf
         self._pause = 0.0
@@ -54,11 +56,20 @@ class RateLimiter:
     def reserve(self, now: float, latest: float) -> float | None:
         """Return the instant of the caller's turn, or `None` if that is after `latest`."""
         with self._lock:
-            turn = max(self._next, now)
+            while self._given_back and self._given_back[0] < now:
+                heapq.heappop(self._given_back)
+            turn = self._given_back[0] if self._given_back else max(self._next, now)
             if turn > latest:
                 return None
+            if self._given_back:
+                return heapq.heappop(self._given_back)
             self._next = turn + self._interval
             return turn
+
+    def give_back(self, turn: float) -> None:
+        """Let another have a turn that was reserved and is not taken."""
+        with self._lock:
+            heapq.heappush(self._given_back, turn)
 
     def try_acquire(self, now: float) -> float:
         """Grant the request whose turn it is and return 0, or return the seconds to wait."""

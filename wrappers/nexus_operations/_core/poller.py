@@ -130,6 +130,7 @@ class Poller:
         started: The instant at which the wait began.
         deadline: The instant of the last poll, or infinity.
         end: The instant by which the wait is over, its last poll included, or infinity.
+        outage_end: The instant of the last poll of an outage, or infinity while there is none.
         polls: Polls made so far, failed ones included.
         failures: Failures in a row, the last poll's included.
         unknown_status: A status that the contract does not name, if the last poll gave the first
@@ -140,6 +141,7 @@ class Poller:
         "_bounds",
         "_created",
         "_failing_since",
+        "_failure",
         "_history",
         "_kind",
         "_looks",
@@ -151,6 +153,7 @@ class Poller:
         "deadline",
         "end",
         "failures",
+        "outage_end",
         "polls",
         "started",
         "step",
@@ -173,11 +176,13 @@ class Poller:
         self.started = now
         self.deadline = math.inf if bounds.max_wait is None else now + bounds.max_wait
         self.end = self.deadline + LAST_POLL_TIMEOUT
+        self.outage_end = math.inf
         self.polls = polls
         self.failures = 0
         self.unknown_status: str | None = None
         self._created = now
         self._failing_since: float | None = None
+        self._failure: NexusError | None = None
         self._history: History | None = None
         self._looks = 0
         self._reached = False
@@ -205,6 +210,10 @@ class Poller:
         """End the wait without another poll."""
         self.step = GiveUp(reason)
 
+    def expire(self, reason: str) -> None:
+        """End the wait at a bound without another poll: as the last one ended, if it failed."""
+        self.step = GiveUp(reason) if self._failure is None else Fail(self._failure)
+
     def timeout(self, request_timeout: float, now: float) -> float:
         """Return the seconds that a request made now may take, so that the wait ends in time."""
         room = max(self.deadline - now, min(self.end - now, LAST_POLL_TIMEOUT))
@@ -219,7 +228,8 @@ class Poller:
         self.polls += 1
         self._reached = True
         self.failures = self._looks = 0
-        self._failing_since = self._odd = None
+        self._failing_since = self._odd = self._failure = None
+        self.outage_end = math.inf
         status = operation.status.overview
         self._notice(status)
         if status in TERMINAL_STATUSES:
@@ -245,6 +255,7 @@ class Poller:
         """
         self.polls += 1
         self.failures += 1
+        self._failure = error
         self._reached = self._reached or reached or error.reached
         delay = self._retry_delay(error, now)
         if delay is None or self._bound_reached(now):
@@ -266,7 +277,8 @@ class Poller:
         tolerated = math.inf if self._bounds.max_outage is None else self._bounds.max_outage
         if not self._reached:
             tolerated = min(tolerated, UNREACHABLE_OUTAGE)
-        left = self._failing_since + tolerated - now
+        self.outage_end = self._failing_since + tolerated
+        left = self.outage_end - now
         if left <= ROUNDING:
             return None
         # The exponent is clamped: 2.0 ** n overflows in a wait without bounds.

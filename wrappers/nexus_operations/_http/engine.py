@@ -14,6 +14,7 @@ import os
 import ssl
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import h11
@@ -29,14 +30,23 @@ KEEP_ALIVE = 30.0
 LIMITS = "nexus_operations.limits"
 """The request's extension that holds its `Limits`."""
 
+TURN_LASTS = 0.1
+"""Seconds to connect in, at most; then the turn at the rate has passed, and another is taken."""
+
 RAISED = (OSError, h11.ProtocolError, httpx.HTTPError)
 
 
 class Pool:
-    """Idle connections, the last used first; safe to share between threads and event loops."""
+    """Idle connections, the last used first; safe to share between threads and event loops.
 
-    def __init__(self, route: Route) -> None:
+    Args:
+        route: The way to the endpoint.
+        pace: Takes a turn at the client's rate, or returns the seconds to wait for one.
+    """
+
+    def __init__(self, route: Route, pace: Callable[[], float] = lambda: 0.0) -> None:
         self._route = route
+        self._pace = pace
         self._closed = False
         self._begin()
 
@@ -69,10 +79,13 @@ class Pool:
     async def _exchange(self, network: Network, owner: object, request: Any, reply: Reply) -> None:
         """Make an exchange over an idle connection or a new one."""
         limits: Limits = request.extensions[LIMITS]
+        began = time.monotonic()
         connection = self._take(owner) or await self._open(network, owner, limits)
         limits.connecting_to = None
         kept = False
         try:
+            while time.monotonic() - began > TURN_LASTS and (seconds := self._pace()) > 0:
+                await network.pause(seconds, limits)
             kept = await connection.exchange(self._head(request), request.stream, reply, limits)
         finally:
             if not kept:

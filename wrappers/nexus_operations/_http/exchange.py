@@ -12,6 +12,7 @@ import platform
 import re
 import time
 import zlib
+from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_tz
 from types import SimpleNamespace
@@ -28,6 +29,9 @@ from .network import Aborted as Aborted
 from .network import Limits
 
 T = TypeVar("T")
+
+LONG_SECRET = 16
+"""Characters from which on a secret in an operation is no other text by chance."""
 
 USER_AGENT = f"nexus-operations/{__version__} (Python/{platform.python_version()})"
 
@@ -80,6 +84,7 @@ class Settings:
 
     Attributes:
         url: The base URL, parsed.
+        pace: Takes a turn at the client's rate, or returns the seconds to wait for one.
 
     Raises:
         ValueError: If the endpoint is no URL.
@@ -102,6 +107,7 @@ class Settings:
         self.certificate = certificate
         self.verify = verify
         self.contact = Contact() if contact is None else contact
+        self.pace: Callable[[], float] = lambda: 0.0
 
     @functools.cached_property
     def route(self) -> Route:
@@ -214,6 +220,8 @@ class Exchange:
             raise InvalidResponseError(
                 f"The response is larger than {MAX_BODY} bytes", status_code=response.status_code
             )
+        if self._secret is not None and len(key := self._secret.reveal().encode()) >= LONG_SECRET:
+            content = content.replace(key, b"***")  # operations are shown, logged and raised
         return Answer(self._parsed(endpoint, response, content), date)
 
     def _parsed(self, endpoint: Any, response: httpx.Response, content: bytes) -> Any:
@@ -248,7 +256,8 @@ def _plain(content: bytes, headers: httpx.Headers) -> bytes:
         if name.strip() in ("gzip", "x-gzip"):
             content = _inflated(content, 31)
         elif name.strip() == "deflate":
-            raw = content[:1] != b"x"  # some send it without the header that RFC 9110 asks for
+            # Some send it without the header that RFC 9110 asks for.
+            raw = content[:1].hex()[1:] != "8" or int.from_bytes(content[:2], "big") % 31 != 0
             content = _inflated(content, -15 if raw else 15)
     return content.removeprefix(b"\xef\xbb\xbf")
 

@@ -196,6 +196,12 @@ class BlockingNetwork:
                     failure, next_start = OSError(code, os.strerror(code)), 0.0
             raise failure
 
+    async def pause(self, seconds: float, limits: Limits) -> None:
+        """Let time pass."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, limits.slice()))
+
     async def send(self, connection: socket.socket, data: bytes, limits: Limits) -> None:
         """Send all the data."""
         rest = memoryview(data)
@@ -277,6 +283,10 @@ class LoopNetwork:
         """Send all the data."""
         limits.left()
         await asyncio.get_running_loop().sock_sendall(connection, data)
+
+    async def pause(self, seconds: float, limits: Limits) -> None:
+        """Let time pass."""
+        await asyncio.sleep(min(seconds, limits.left()))
 
     async def receive(self, connection: socket.socket, limits: Limits) -> bytes:
         """Return what comes next; nothing at the end."""

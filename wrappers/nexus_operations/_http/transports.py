@@ -42,7 +42,7 @@ class _Caller:
     """
 
     def __init__(self, settings: Settings, transport: object) -> None:
-        self._pool = None if transport is not None else Pool(settings.route)
+        self._pool = None if transport is not None else Pool(settings.route, settings.pace)
         self._exchange = Exchange(settings, through_proxy=self._pool is not None)
         self.closed = False
         self._strangers: dict[str, list[str]] = {}  # whose answers came last, by the id asked for
