@@ -135,6 +135,28 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str, str]] = {
         "#/components/schemas/S",
         "itself",
     ),
+    "other than the alternatives": (
+        {
+            "S": {
+                "oneOf": [{"$ref": "#/components/schemas/A"}],
+                "discriminator": {
+                    "propertyName": "a",
+                    "mapping": {"b": "#/components/schemas/B"},
+                },
+            },
+            "A": GOOD,
+            "B": GOOD,
+        },
+        {},
+        "#/components/schemas/S/discriminator/mapping/b",
+        "none of the alternatives",
+    ),
+    "too long": (
+        {"S": {"type": "string", "minLength": 2**63}},
+        {},
+        "#/components/schemas/S/minLength",
+        "at most",
+    ),
     "name": (
         {"S": {**GOOD, "properties": {'a"b': {}}}},
         {},

@@ -58,6 +58,8 @@ def test_json_and_a_byte_order_mark(tmp_path: Path) -> None:
         (HEAD + "a: 1\na: 2", "stands twice"),
         ('{"openapi": "3.1.0", "a": 1, "a": 2}', "stands twice"),
         ('{"openapi": "3.1.0", "a": NaN}', "NaN is no JSON"),
+        ('{"openapi": "3.1.0", "info": {"a/b": [1e400]}}', r"#/info/a~1b/0: a number beyond"),
+        ("openapi: 3.1.0\nx: 1e400", "#/x: a number beyond"),
         ('{"openapi": "3.1.0", "a": ]', "invalid JSON"),
         (HEAD + "? [a]\n: 1", "a key must be a string"),
         (HEAD + "a: !!python/object:os.system x", "invalid YAML"),

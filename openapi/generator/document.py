@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -130,6 +131,8 @@ def load(path: Path) -> Document:
     content = _parse(path, text)
     if _is_circular(content):
         raise DocumentError(f"{path}: an alias (`*`) stands within its own anchor (`&`)")
+    if (pointer := _endless(content)) is not None:
+        raise DocumentError(f"{path}: {pointer}: a number beyond 1.8e308: write one within")
     if not isinstance(content, dict) or "openapi" not in content:
         raise DocumentError(f"{path}: no OpenAPI document (the key `openapi` is missing)")
     if not re.match(r"3\.[012](\.|$)", str(content["openapi"])):
@@ -183,6 +186,19 @@ def _is_circular(content: Any) -> bool:
             inner = node.values() if isinstance(node, dict) else node
             stack += [(value, False) for value in inner]
     return False
+
+
+def _endless(content: Any) -> str | None:
+    """Return where a number is that is too large for a double, if there is one."""
+    stack = [(content, "#")]
+    while stack:
+        node, pointer = stack.pop()
+        if isinstance(node, float) and not math.isfinite(node):
+            return pointer
+        if isinstance(node, dict | list):
+            inner = node.items() if isinstance(node, dict) else enumerate(node)
+            stack += [(value, join(pointer, key)) for key, value in inner]
+    return None
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -177,7 +177,8 @@ class Renderer:
         if "$ref" in schema:
             self._use(schema["$ref"])
         for target in schema.get("discriminator", {}).get("mapping", {}).values():
-            self._use(target)
+            if target is not None:
+                self._use(target)
         maps = ("properties", "patternProperties", "dependentSchemas")
         raw = ("enum", "discriminator", "required", "dependentRequired", "type", "x-patterns")
         return {

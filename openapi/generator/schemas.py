@@ -9,11 +9,11 @@ the formats included) stand in `x-patterns` as Python's, bounds of integer forma
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from . import patterns
-from .document import Document, canonical, join
+from .document import Document, canonical, join, split
 
 Schema = bool | dict[str, Any]
 
@@ -33,6 +33,7 @@ COUNTS = (
     "minContains",
     "maxContains",
 )
+LONGEST = 2**63 - 1
 SCHEMAS = (
     "items",
     "not",
@@ -96,9 +97,30 @@ class Schemas:
         self.document = document
         self.named: dict[str, Schema] = {}
         self._depth = 0
+        self._begun: list[str] = []
+        self._unfinished: list[dict[str, Any]] = []
 
     def read(self, node: Any, pointer: str) -> Schema:
         """Return a schema in the one spelling; note what it has that cannot be expressed."""
+        self._depth += 1
+        result = self._read(node, pointer)
+        self._depth -= 1
+        self._finish()
+        return result
+
+    def _finish(self) -> None:
+        """Do what needs the schemas that are referred to, once they are all read."""
+        if self._depth:
+            return
+        self._refuse_circles(self._begun)
+        for schema in self._unfinished:
+            self._choose(schema)
+        for schema in self._unfinished:
+            # A response leaves out what is only written.
+            self._relax(schema, self._write_only(schema))
+        self._begun, self._unfinished = [], []
+
+    def _read(self, node: Any, pointer: str) -> Schema:
         if isinstance(node, bool):
             return node
         if not isinstance(node, dict):
@@ -121,6 +143,7 @@ class Schemas:
         for read in (self._strings, self._inner, self._objects, self._discriminator):
             if not read(node, result, pointer):
                 return True
+        self._unfinished.append(result)
         if node.get("nullable") is True and "type" in result:
             result["type"] = [name for name in JSON_TYPES if name in (*result["type"], "null")]
         elif node.get("nullable") is True:
@@ -140,14 +163,14 @@ class Schemas:
                 self._refuse(pointer, "$ref", f"{advice} ({target:.120})")
                 return None
             self.named[target] = True
+            self._begun.append(target)
             self._depth += 1
             self.named[target] = self.read(node, target)
             self._depth -= 1
-            if self._depth == 0:
-                self._refuse_circles(target)
+            self._finish()
         return target
 
-    def _refuse_circles(self, target: str) -> None:
+    def _refuse_circles(self, targets: Iterable[str]) -> None:
         """Refuse schemas that need themselves to say what they allow."""
         under_way, done = dict[str, None](), set[str]()
 
@@ -164,7 +187,9 @@ class Schemas:
             del under_way[pointer]
             done.add(pointer)
 
-        visit(target)
+        for target in targets:
+            if target not in done:
+                visit(target)
 
     def _refuse(self, pointer: str, keyword: str, advice: str) -> bool:
         self.document.refuse(pointer, keyword, advice)
@@ -256,7 +281,13 @@ class Schemas:
             if not isinstance(value, int) or isinstance(value, bool) or value < 0:
                 self._refuse(join(pointer, key), key, "expected a whole number, 0 or more")
                 return False
-            if value or key not in ("minLength", "minItems", "minProperties"):
+            if key.startswith("min") and value > LONGEST:
+                self._refuse(join(pointer, key), key, f"nothing is so long: at most {LONGEST}")
+                return False
+            # More than there can be is no bound.
+            if value <= LONGEST and (
+                value or key not in ("minLength", "minItems", "minProperties")
+            ):
                 result[key] = value
         if node.get("uniqueItems") is True:
             result["uniqueItems"] = True
@@ -329,11 +360,8 @@ class Schemas:
         if not isinstance(required, list) or not all(isinstance(name, str) for name in required):
             self._refuse(join(pointer, "required"), "required", "expected a list of names")
             return False
-        # A response leaves out what is only written.
-        inner = result.get("properties", {})
-        names = [name for name in required if not _is_write_only(inner.get(name))]
-        if names:
-            result["required"] = list(dict.fromkeys(names))
+        if required:
+            result["required"] = list(dict.fromkeys(required))
         dependent = node.get("dependentRequired", {})
         if not isinstance(dependent, dict) or not all(
             isinstance(v, list) for v in dependent.values()
@@ -358,19 +386,113 @@ class Schemas:
         if len(references) < sum(not is_null(member) for member in members):
             # Members without a name cannot be chosen by it; it is a hint then.
             references = []
-        chosen: dict[str, str] = {}
+        named: dict[str, str] = {}
         for tag, target in mapping.items():
             place = target if "/" in str(target) else join("#/components/schemas", target)
             reference = self.reference(str(place), join(at, "mapping", tag))
             if reference is None:
                 return False
-            chosen[str(tag)] = reference
-        for reference in references:
-            if reference not in chosen.values():
-                chosen[reference.rpartition("/")[2]] = reference
+            named[str(tag)] = reference
         if references:
-            result["discriminator"] = {"propertyName": name, "mapping": chosen}
+            result["discriminator"] = {"propertyName": name, "mapping": named}
         return True
+
+    def _choose(self, schema: dict[str, Any]) -> None:
+        """Complete the mapping of a discriminator, or drop one that cannot choose."""
+        if "discriminator" not in schema:
+            return
+        name, named = schema["discriminator"]["propertyName"], schema["discriminator"]["mapping"]
+        members: list[Schema] = schema.get("oneOf") or schema["anyOf"]
+        references = [m["$ref"] for m in members if isinstance(m, dict) and "$ref" in m]
+        chosen: dict[Any, str | None] = {}
+        for tag, target in named.items():
+            through = [one for one in references if target in self._alternatives(one)]
+            if not through:
+                at = join(str(schema["x-at"]), "discriminator", "mapping", tag)
+                advice = "it is none of the alternatives: list it in `oneOf`, or leave it out here"
+                self._refuse(at, tag, advice)
+            else:
+                chosen[tag] = target if target in through else through[0]
+        tags = {reference: self._tags(reference, name) for reference in references}
+        for reference in references:
+            own = split(reference)[-1]
+            if own in tags[reference]:
+                chosen.setdefault(own, reference)
+        sure = set(chosen)
+        for reference in references:
+            for tag in tags[reference]:
+                if tag not in sure and chosen.setdefault(tag, reference) != reference:
+                    # It does not tell these apart: they are tried one by one.
+                    chosen[tag] = None
+        if all(isinstance(tag, str) for tag in chosen):
+            schema["discriminator"] = {"propertyName": name, "mapping": chosen}
+        else:
+            del schema["discriminator"]
+
+    def _alternatives(self, pointer: str) -> dict[str, None]:
+        """Return the pointers of a schema, and of what it is an alternative of."""
+        found: dict[str, None] = {}
+        stack: list[Schema] = [{"$ref": pointer}]
+        while stack:
+            schema = stack.pop()
+            if isinstance(schema, bool):
+                continue
+            if "$ref" in schema and schema["$ref"] not in found:
+                found[schema["$ref"]] = None
+                stack.append(self.named[schema["$ref"]])
+            stack += [*schema.get("oneOf", ()), *schema.get("anyOf", ())]
+        return found
+
+    def _tags(self, pointer: str, name: str) -> list[Any]:
+        """Return the values of a property that choose a schema: its own ones, else its name."""
+        allowed = self._allowed({"$ref": pointer}, name)
+        if allowed is not None:
+            return allowed
+        found: list[Any] = []
+        for one in self._alternatives(pointer):
+            own = self._allowed({"$ref": one}, name)
+            found += [split(one)[-1]] if own is None else own
+            schema = self.named[one]
+            discriminator = schema.get("discriminator", {}) if isinstance(schema, dict) else {}
+            if discriminator.get("propertyName") == name:
+                found += discriminator["mapping"]
+        return list(dict.fromkeys(found))
+
+    def _allowed(self, schema: Schema, name: str) -> list[Any] | None:
+        """Return the values that an object's schema lists for a property, if it does."""
+        if isinstance(schema, bool):
+            return None
+        found = [_enumerated(schema.get("properties", {}).get(name, True), self.named)]
+        found += [self._allowed(self.named[schema["$ref"]], name)] if "$ref" in schema else []
+        found += [self._allowed(inner, name) for inner in schema.get("allOf", ())]
+        for keyword in ("oneOf", "anyOf"):
+            several = [self._allowed(m, name) for m in schema.get(keyword, ()) if not is_null(m)]
+            known = [values for values in several if values is not None]
+            if known and len(known) == len(several):
+                found.append([value for values in known for value in values])
+        return next((values for values in found if values is not None), None)
+
+    def _write_only(self, schema: Schema) -> set[str]:
+        """Return the properties that only requests have."""
+        if isinstance(schema, bool):
+            return set()
+        inner = schema.get("properties", {}).items()
+        found = {name for name, one in inner if _is_write_only(one, self.named)}
+        if "$ref" in schema:
+            found |= self._write_only(self.named[schema["$ref"]])
+        return found.union(*map(self._write_only, schema.get("allOf", ())))
+
+    def _relax(self, schema: Schema, names: set[str]) -> None:
+        """Leave some names out of what a schema requires."""
+        if isinstance(schema, bool) or not names:
+            return
+        left = [name for name in schema.pop("required", ()) if name not in names]
+        if left:
+            schema["required"] = left
+        for inner in (*schema.get("allOf", ()), *schema.get("anyOf", ())):
+            self._relax(inner, names)
+        for key in ("then", "else"):
+            self._relax(schema.get(key, True), names)
 
 
 def _references_in_place(schema: Schema) -> Iterator[str]:
@@ -398,5 +520,21 @@ def _is_binary(media_type: Any) -> bool:
     )
 
 
-def _is_write_only(schema: Schema | None) -> bool:
-    return isinstance(schema, dict) and schema.get("writeOnly") is True
+def _is_write_only(schema: Schema, named: dict[str, Schema]) -> bool:
+    if isinstance(schema, bool):
+        return False
+    inner: list[Schema] = [*schema.get("allOf", ())]
+    inner += [named[schema["$ref"]]] if "$ref" in schema else []
+    return schema.get("writeOnly") is True or any(_is_write_only(one, named) for one in inner)
+
+
+def _enumerated(schema: Schema, named: dict[str, Schema]) -> list[Any] | None:
+    """Return the values that a schema lists, or `None`."""
+    if isinstance(schema, bool):
+        return None
+    if "enum" in schema:
+        return list(schema["enum"])
+    inner: list[Schema] = [*schema.get("allOf", ())]
+    inner += [named[schema["$ref"]]] if "$ref" in schema else []
+    found = (_enumerated(one, named) for one in inner)
+    return next((values for values in found if values is not None), None)

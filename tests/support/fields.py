@@ -8,6 +8,7 @@ TEXT = {"type": "string"}
 WHOLE = {"type": "integer"}
 PARCEL = {"$ref": "#/components/schemas/Parcel"}
 LETTER = {"$ref": "#/components/schemas/Letter"}
+CAT = {"$ref": "#/components/schemas/Cat"}
 
 NAMED: dict[str, Any] = {
     "Parcel": {
@@ -39,6 +40,54 @@ NAMED: dict[str, Any] = {
         ]
     },
     "Closed": {"type": "object", "properties": {"a": WHOLE}, "additionalProperties": False},
+    "Cat": {
+        "type": "object",
+        "required": ["kind"],
+        "properties": {"kind": {"const": "cat"}, "lives": WHOLE},
+    },
+    "Dog": {
+        "allOf": [
+            {"$ref": "#/components/schemas/Barking"},
+            {"type": "object", "properties": {"name": TEXT}},
+        ]
+    },
+    "Barking": {
+        "type": "object",
+        "required": ["kind"],
+        "properties": {"kind": {"enum": ["dog", "hound"]}},
+    },
+    "Post": {
+        "oneOf": [PARCEL, LETTER],
+        "discriminator": {
+            "propertyName": "kind",
+            "mapping": {"letter": "#/components/schemas/Letter"},
+        },
+    },
+    "Tin": {
+        "type": "object",
+        "required": ["kind", "size"],
+        "properties": {"kind": TEXT, "size": WHOLE},
+    },
+    "Up": {
+        "type": "object",
+        "properties": {"kind": {"enum": ["Up", "Down", "side"]}, "up": WHOLE, "down": TEXT},
+    },
+    "Down": {
+        "type": "object",
+        "properties": {"kind": {"enum": ["Up", "Down", "side"]}, "up": TEXT, "down": TEXT},
+    },
+    "First": {"type": "object", "required": ["kind"], "properties": {"kind": {"const": 1}}},
+    "Second": {"type": "object", "required": ["kind"], "properties": {"kind": {"const": 2}}},
+    "Secret": {"type": "string", "writeOnly": True},
+    "Account": {
+        "type": "object",
+        "required": ["key"],
+        "properties": {
+            "name": TEXT,
+            "password": {"type": "string", "writeOnly": True},
+            "key": {"$ref": "#/components/schemas/Secret"},
+        },
+    },
     "Register": {"allOf": [PARCEL, {"required": ["number"], "properties": {"number": WHOLE}}]},
 }
 
@@ -211,6 +260,69 @@ FIELDS: dict[str, tuple[Any, list[Any], list[Any]]] = {
         [{"kind": "parcel", "weight": 1}, {"kind": "letter", "stamp": "AB"}],
         [{"kind": "letter", "weight": 1}, {"kind": "other", "weight": 1}, {"weight": 1}],
     ),
+    "chosen_by_its_own_values": (
+        {
+            "oneOf": [CAT, {"$ref": "#/components/schemas/Dog"}],
+            "discriminator": {"propertyName": "kind"},
+        },
+        [{"kind": "cat", "lives": 9}, {"kind": "dog"}, {"kind": "hound"}],
+        [{"kind": "Cat"}, {"kind": "dog", "name": 1}, {"kind": "bird"}],
+    ),
+    "chosen_through_another": (
+        {
+            "oneOf": [
+                {"$ref": "#/components/schemas/Post"},
+                {"$ref": "#/components/schemas/Tin"},
+            ],
+            "discriminator": {
+                "propertyName": "kind",
+                "mapping": {
+                    "letter": "#/components/schemas/Letter",
+                    "tin": "#/components/schemas/Tin",
+                },
+            },
+        },
+        [
+            {"kind": "letter", "stamp": "AB"},
+            {"kind": "Parcel", "weight": 1},
+            {"kind": "tin", "size": 1},
+            {"kind": "Tin", "size": 1},
+        ],
+        [{"kind": "letter", "weight": 1}, {"kind": "tin"}, {"kind": "Other", "size": 1}],
+    ),
+    "told_apart_in_part": (
+        {
+            "oneOf": [
+                {"$ref": "#/components/schemas/Up"},
+                {"$ref": "#/components/schemas/Down"},
+            ],
+            "discriminator": {"propertyName": "kind"},
+        },
+        [{"kind": "Up"}, {"kind": "Down"}, {"kind": "side", "up": 1, "down": "x"}],
+        [{"kind": "side"}, {"kind": "side", "up": 1, "down": 1}, {"kind": "other"}],
+    ),
+    "chosen_by_a_number": (
+        {
+            "oneOf": [
+                {"$ref": "#/components/schemas/First"},
+                {"$ref": "#/components/schemas/Second"},
+            ],
+            "discriminator": {"propertyName": "kind"},
+        },
+        [{"kind": 1}, {"kind": 2}],
+        [{"kind": 3}, {}],
+    ),
+    "only_sent": (
+        {
+            "allOf": [
+                {"$ref": "#/components/schemas/Account"},
+                {"required": ["name", "password", "key"]},
+            ]
+        },
+        [{"name": "n"}, {"name": "n", "password": "p", "key": "k"}],
+        [{}, {"name": "n", "password": 1}],
+    ),
+    "very_long": ({"type": "string", "maxLength": 2**63, "minLength": 1}, ["a"], [""]),
     "tree": (
         {"$ref": "#/components/schemas/Node"},
         [{"name": "a", "parts": [{"name": "b", "parts": []}]}],

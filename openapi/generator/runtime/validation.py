@@ -261,8 +261,10 @@ def _members(schema: Mapping[str, Any], keyword: str, value: Any) -> tuple[list[
     if discriminator is None or not isinstance(value, dict):
         return members, False
     tag = value.get(discriminator["propertyName"])
-    reference = discriminator["mapping"].get(tag) if isinstance(tag, str) else None
-    return [False if reference is None else {"$ref": reference}], True
+    mapping = discriminator["mapping"]
+    if not isinstance(tag, str) or tag not in mapping:
+        return [False], True
+    return ([{"$ref": mapping[tag]}], True) if mapping[tag] else (members, False)
 
 
 class Settler:
