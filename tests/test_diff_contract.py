@@ -36,6 +36,14 @@ def component(document: Any, kind: str, name: str) -> Any:
     return document["components"][kind][name]
 
 
+def rename_schema(document: Any, old: str, new: str) -> None:
+    renamed = json.loads(
+        json.dumps(document["components"]).replace(f'/schemas/{old}"', f'/schemas/{new}"')
+    )
+    renamed["schemas"][new] = {"title": old, **renamed["schemas"].pop(old)}
+    document["components"] = renamed
+
+
 def drop(holder: Any, *names: str) -> None:
     for name in names:
         del holder[name]
@@ -88,8 +96,12 @@ BREAKING: dict[str, tuple[Callable[[Any], object], str]] = {
         r"\$\.updateDate: no longer always there",
     ),
     "a renamed class": (
-        lambda d: schema(d, "OperationStatus").update(title="State"),
+        lambda d: rename_schema(d, "OperationStatus", "State"),
         r"\$\.status: the generated class 'OperationStatus' becomes 'State'",
+    ),
+    "a class that is gone, its title kept": (
+        lambda d: rename_schema(d, "OperationStatus", "State"),
+        "class OperationStatus: removed",
     ),
     "the only success removed": (lambda d: drop(get(d)["responses"], "200"), "200: status removed"),
     "a removed content type": (
@@ -134,7 +146,6 @@ BREAKING: dict[str, tuple[Callable[[Any], object], str]] = {
         lambda d: get(d).update(operationId="retrieveOperation"),
         "operationId changed",
     ),
-    "no operation id": (lambda d: drop(get(d), "operationId"), "operationId changed"),
     "another first tag": (
         lambda d: get(d)["tags"].insert(0, "jobs"),
         r"generated in api\.jobs, was api\.operations",
@@ -242,6 +253,10 @@ HARMLESS: dict[str, tuple[Callable[[Any], object], str]] = {
         lambda d: get(d).update(operationId="get_operation"),
         "operationId changed from 'getOperation' to 'get_operation'",
     ),
+    "no operation id, and the name is the same": (
+        lambda d: drop(get(d), "operationId"),
+        "operationId changed from 'getOperation' to None",
+    ),
     "another server": (
         lambda d: d.update(servers=[{"url": "https://example.org"}]),
         "servers changed from {endpoint} to https://example.org; callers name theirs",
@@ -304,8 +319,9 @@ NOTHING: dict[str, Callable[[Any], object]] = {
         get(d).update(summary="S", description="D"),
         d["info"].update(version="2", title="T"),
     ),
-    "a title that names nothing": lambda d: schema(d, "Operation")["properties"]["kind"].update(
-        title="Kind"
+    "titles, which name nothing": lambda d: (
+        schema(d, "Operation")["properties"]["kind"].update(title="Kind"),
+        schema(d, "OperationStatus").update(title="State"),
     ),
     "order": lambda d: (
         get(d)["parameters"].reverse(),
@@ -336,7 +352,9 @@ def test_a_component_that_nothing_used_is_told() -> None:
         document["components"]["schemas"]["Text"] = {"type": "string"}
 
     assert changes(edit) == []
-    assert changes(edit, backwards=True) == [(False, "schema Text", "removed; nothing used it")]
+    assert changes(edit, backwards=True) == [
+        (False, "class Text", "removed; nothing that is left used it")
+    ]
 
 
 def test_a_scheme_of_another_name_opens_as_before() -> None:
@@ -470,10 +488,13 @@ def test_a_status_may_hide_in_a_range() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("[1, 2]", "a mapping is expected"),
-        ("paths: {}", "not an OpenAPI 3 document"),
-        ("swagger: '2.0'", "not an OpenAPI 3 document"),
-        ("a: [", "flow"),
+        ("[1, 2]", "no OpenAPI document"),
+        ("paths: {}", "no OpenAPI document"),
+        ("swagger: '2.0'", "no OpenAPI document"),
+        ("openapi: 4.0.0", "OpenAPI 4.0.0 is not known"),
+        ("a: [", "invalid YAML"),
+        ('{"a": 1, "a": 2}', "the key 'a' stands twice"),
+        ("a: 1\na: 2", "the key 'a' stands twice"),
     ],
 )
 def test_what_is_no_document_is_not_compared(text: str, words: str) -> None:
@@ -481,9 +502,140 @@ def test_what_is_no_document_is_not_compared(text: str, words: str) -> None:
         load(text, "the document")
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "breaks"),
+    [
+        ("{type: number, maximum: 1e3}", "{type: number, maximum: 2e3}", True),
+        ("{type: number, maximum: 1.5E3}", "{type: number}", True),
+        ("{type: number, minimum: 2e-05}", "{type: number, minimum: 1e-05}", True),
+        ("{type: number, maximum: 1e3}", "{type: number, maximum: 1000}", None),
+        ("{enum: [no, off]}", '{enum: ["no", "off"]}', None),
+        ("{enum: [2024-01-01, 1_000, 12:30]}", '{enum: ["2024-01-01", "1_000", "12:30"]}', None),
+        ('{"type":\t"string"}', '{"type":\t"integer"}', True),
+    ],
+)
+def test_documents_are_read_as_the_generator_reads_them(old: str, new: str, breaks: Any) -> None:
+    text = """{"openapi": "3.1.0", "paths": {"/a": {"get": {"responses": {"200": {"content":
+        {"application/json": {"schema": @}}}}}}}}"""
+    found = list(Differ(*(load(text.replace("@", one), "it") for one in (old, new))).run())
+    assert broken(found) == bool(breaks)
+    assert bool(found) == (breaks is not None)
+
+
 def test_a_place_that_cannot_be_read_is_named() -> None:
     with pytest.raises(CannotTellError, match=r"GET /projects.* -> 200: .*Gone: nothing is there"):
         changes(lambda d: get(d)["responses"].update({"200": {"$ref": "#/components/Gone"}}))
+
+
+def answer(schema: Any) -> Any:
+    return {"200": {"description": ".", "content": {"application/json": {"schema": schema}}}}
+
+
+def holding(*names: str) -> Any:
+    return {"type": "object", "properties": {name: {"type": "string"} for name in names}}
+
+
+LISTED: Any = {"get": {"responses": answer(holding("a"))}}
+NAMED: Any = {"get": {**LISTED["get"], "operationId": "get_shops_id_items"}}
+ID: Any = {"name": "id", "schema": {"type": "string"}}
+NAMES: dict[str, tuple[Any, Any, str]] = {
+    "a second operation without an id": (
+        {"/x/items": LISTED},
+        {"/x/items": LISTED, "/y/items": LISTED},
+        "GET /x/items: generated as get_x_items, was get_items",
+    ),
+    "an id where there was none": (
+        {"/shops/items": LISTED},
+        {"/shops/items": NAMED},
+        "GET /shops/items: operationId changed from None",
+    ),
+    "a second media type of a body": (
+        {
+            "/x": {
+                "post": {"requestBody": {"content": {"application/json": {"schema": holding("a")}}}}
+            }
+        },
+        {
+            "/x": {
+                "post": {
+                    "requestBody": {
+                        "content": {
+                            "application/json": {"schema": holding("a")},
+                            "application/x-www-form-urlencoded": {"schema": holding("a")},
+                        }
+                    }
+                }
+            }
+        },
+        "class PostXBody: removed",
+    ),
+    "branches in another order": (
+        {"/x": {"get": {"responses": answer({"oneOf": [holding("a"), holding("b")]})}}},
+        {"/x": {"get": {"responses": answer({"oneOf": [holding("b"), holding("a")]})}}},
+        "class GetXResponse200Type0: is what GetXResponse200Type1 is now",
+    ),
+    "branches with a field in common in another order": (
+        {"/x": {"get": {"responses": answer({"oneOf": [holding("k", "a"), holding("k", "b")]})}}},
+        {"/x": {"get": {"responses": answer({"oneOf": [holding("k", "b"), holding("k", "a")]})}}},
+        "class GetXResponse200Type0: is what GetXResponse200Type1 is now",
+    ),
+    "a parameter of the same name elsewhere": (
+        {"/x": {"get": {"parameters": [{**ID, "in": "query"}]}}},
+        {"/x": {"get": {"parameters": [{**ID, "in": "query"}, {**ID, "in": "header"}]}}},
+        "GET /x: arguments are called otherwise: no id",
+    ),
+    "a property whose name becomes the same name": (
+        {"/x": {"get": {"responses": answer(holding("anId"))}}},
+        {"/x": {"get": {"responses": answer(holding("an_id", "anId"))}}},
+        "class GetXResponse200: has the field an_id as an_id_2 now",
+    ),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "words"), NAMES.values(), ids=NAMES)
+def test_names_that_the_generator_gives_otherwise(old: Any, new: Any, words: str) -> None:
+    found = [
+        f"{change.where}: {change.what}"
+        for change in compare(with_paths(old), with_paths(new))
+        if change.breaking
+    ]
+    assert any(line.startswith(words) for line in found), found
+
+
+def with_paths(paths: Any, **schemas: Any) -> Any:
+    """Return a document of some paths."""
+    operations = copy.deepcopy(paths)
+    for item in operations.values():
+        for operation in item.values():
+            operation.setdefault("responses", {"200": {"description": "."}})
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Shop", "version": "1"},
+        "paths": operations,
+        "components": {"schemas": schemas},
+    }
+
+
+def test_a_component_may_take_the_name_of_another_class() -> None:
+    owned = {"type": "object", "properties": {"owner": holding("name")}}
+    paths = {"/x": {"get": {"responses": answer({"$ref": "#/components/schemas/Shop"})}}}
+    old = with_paths(paths, Shop=owned)
+    assert broken(compare(old, with_paths(paths, Shop=owned, ShopOwner=holding("id"))))
+    assert not broken(compare(old, with_paths(paths, Shop=owned, Owner=holding("id"))))
+
+
+def test_an_id_may_spell_out_the_name_that_was_generated() -> None:
+    old, new = copy.deepcopy(LISTED), copy.deepcopy(LISTED)
+    new["get"]["operationId"] = "getItems"
+    found = compare(with_paths({"/x/items": old}), with_paths({"/x/items": new}))
+    assert found
+    assert not broken(found)
+
+
+def test_a_class_goes_with_the_operation_that_was_announced_to_end() -> None:
+    ending = {"get": {**LISTED["get"], "deprecated": True, "x-sunset": "2020-01-01"}}
+    paths = {"/x/items": ending, "/y": LISTED}
+    assert not broken(compare(with_paths(paths), with_paths({"/y": LISTED})))
 
 
 ELSEWHERE: dict[str, Callable[[Any, str], object]] = {

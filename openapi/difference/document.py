@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-import yaml
+from generator import document as generator
 
 EXTERNAL = "$external"
 """The key of a node that stands for what is in another document, with the reference to it."""
@@ -155,15 +156,18 @@ class Document:
 
 
 def load(text: str | bytes, name: str) -> Document:
-    """Read a document from YAML or JSON.
+    """Read a document from YAML or JSON, by the rules by which the generator reads it.
 
     Raises:
         CannotTellError: If it is neither, or not an OpenAPI 3 document.
     """
-    try:
-        return Document(yaml.safe_load(text), name)
-    except yaml.YAMLError as error:
-        raise CannotTellError(name, " ".join(str(error).split())) from None
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "document")
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
+        try:
+            return Document(generator.load(path).content, name)
+        except generator.DocumentError as error:
+            raise CannotTellError(name, str(error).removeprefix(f"{path}: ")) from None
 
 
 def read(path: Path) -> Document:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from datetime import date
+from functools import cached_property
 from typing import Any
 
 from .document import EXTERNAL, CannotTellError, Document, Operation, listed, mapping, snake
+from .generated import Function, Generated, nameless
 from .rules import default, say
 from .schemas import Change, SchemaDiffer, Travels, nodes
 from .security import SecurityDiffer
@@ -31,8 +33,8 @@ class Differ:
         Raises:
             CannotTellError: Where a document cannot be read.
         """
-        old = {_template(found): found for found in self.old.operations()}
-        new = {_template(found): found for found in self.new.operations()}
+        old = {nameless(found.method, found.path): found for found in self.old.operations()}
+        new = {nameless(found.method, found.path): found for found in self.new.operations()}
         for key in [*old, *(key for key in new if key not in old)]:
             before, after = old.get(key), new.get(key)
             if _elsewhere(f"path {key[1]}", before and before.node, after and after.node):
@@ -44,7 +46,7 @@ class Differ:
             elif after:
                 yield Change(False, f"{key[0].upper()} {after.path}", "added")
         yield from self.security.schemes()
-        yield from self._components()
+        yield from self._classes(old.keys() & new.keys())
         if bare(self.old.root.get("webhooks")) != bare(self.new.root.get("webhooks")):
             yield Change(False, "webhooks", "changed: the generated client has none")
 
@@ -56,13 +58,21 @@ class Differ:
         words = f"removed after its sunset, {sunset[0]}" if announced and sunset else "removed"
         return Change(not announced, f"{found.method.upper()} {found.path}", words)
 
-    def _components(self) -> Iterator[Change]:
-        """The generator makes a class of each named schema, used or not; unused ones are told."""
-        old, new = (document.component("schemas") for document in (self.old, self.new))
-        used = repr(self.old.root.get("paths")) + repr(self.old.root.get("components"))
-        for name in [name for name in old if name not in new]:
-            if f"'#/components/schemas/{name}'" not in used:
-                yield Change(False, f"schema {name}", "removed; nothing used it")
+    @cached_property
+    def _generated(self) -> tuple[Generated, Generated]:
+        return Generated(self.old), Generated(self.new)
+
+    def _classes(self, kept: Set[tuple[str, str]]) -> Iterator[Change]:
+        """Compare the classes that callers of the operations that are still there know by name."""
+        old, new = self._generated
+        reached = old.reached(found for key, found in old.functions.items() if key in kept)
+        for name in old.classes:
+            where = f"class {name}"
+            if name not in new.classes:
+                words = "removed" if name in reached else "removed; nothing that is left used it"
+                yield Change(name in reached, where, words)
+            elif name in reached and (words := old.replaced(new, name)):
+                yield Change(True, where, words)
 
     def _operation(self, where: str, before: Operation, after: Operation) -> Iterator[Change]:
         yield from self._names(where, before, after)
@@ -85,24 +95,35 @@ class Differ:
 
     def _names(self, where: str, before: Operation, after: Operation) -> Iterator[Change]:
         """Compare what the names of the generated module and function are made of."""
-        old, new = (
-            str(found.node.get("operationId") or f"{found.method}_{found.path}")
-            for found in (before, after)
-        )
         if before.path != after.path:
             yield Change(False, where, f"path written as {after.path}")
-        if old != new:
-            moved = snake(old) != snake(new)
-            words = f"operationId changed from {say(old)} to {say(new)}"
+        old, new = (self._function(side, found) for side, found in enumerate((before, after)))
+        ids = [found.node.get("operationId") for found in (before, after)]
+        moved = old.module != new.module
+        if ids[0] != ids[1]:
+            words = f"operationId changed from {say(ids[0])} to {say(ids[1])}"
             yield Change(moved, where, words + ": generated names change with it" * moved)
+        elif moved:
+            yield Change(True, where, f"generated as {new.module}, was {old.module}")
         tags = [list(map(str, listed(found.node.get("tags")))) for found in (before, after)]
-        homes = [snake((tag or ["default"])[0]) for tag in tags]
-        if homes[0] != homes[1]:
-            yield Change(
-                True, where, f"generated in api.{homes[1]}, was api.{homes[0]} (first tag)"
-            )
+        if old.folder != new.folder:
+            words = f"generated in api.{new.folder}, was api.{old.folder} (first tag)"
+            yield Change(True, where, words)
         elif tags[0] != tags[1]:
             yield Change(False, where, f"tags changed from {say(tags[0])} to {say(tags[1])}")
+        removed = [key for key in before.parameters if key not in after.parameters]
+        gone = sorted(old.arguments - new.arguments)
+        if len(gone) > len([place for place, _ in removed if place != "path"]):
+            yield Change(True, where, f"arguments are called otherwise: no {', '.join(gone)}")
+
+    def _function(self, side: int, found: Operation) -> Function:
+        """Return what the generator makes of an operation, or would if it could express it."""
+        made = self._generated[side].function(found.method, found.path)
+        if made is not None:
+            return made
+        tags = listed(found.node.get("tags")) or ["default"]
+        name = found.node.get("operationId") or f"{found.method}_{found.path}"
+        return Function(snake(str(tags[0])), snake(str(name)), frozenset(), frozenset())
 
     def _parameters(self, where: str, before: Operation, after: Operation) -> Iterator[Change]:
         renamed = dict(zip(_braces(before.path), _braces(after.path), strict=True))
@@ -289,11 +310,6 @@ def _elsewhere(at: str, old: Any, new: Any) -> bool:
     if references[0] != references[1]:
         raise CannotTellError(at, "a reference out of the document changed")
     return references[0] is not None
-
-
-def _template(found: Operation) -> tuple[str, str]:
-    """Return what an operation is found by: parameters of a path count by their place."""
-    return found.method, re.sub(r"\{[^{}]*\}", "{}", found.path)
 
 
 def _braces(path: str) -> list[str]:

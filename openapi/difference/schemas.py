@@ -85,13 +85,13 @@ class SchemaDiffer:
         elif [shape.kind for shape in gone] == ["any"]:
             yield Change(way.breaks(NARROWER), where, f"now only {_names(new)}")
             for shape in new:
-                parts = (one.only(shape.kind, named=False) for one in (gone[0], shape))
-                yield from self.shape(where, *parts, way)
+                was, now = (one.only(shape.kind, named=False) for one in (gone[0], shape))
+                yield from self.shape(where, was, now, way)
         elif [shape.kind for shape in new] == ["any"]:
             yield Change(way.breaks(WIDER), where, f"may be anything, was {_names(gone)}")
             for shape in gone:
-                parts = (one.only(shape.kind, named=False) for one in (shape, new[0]))
-                yield from self.shape(where, *parts, way)
+                was, now = (one.only(shape.kind, named=False) for one in (shape, new[0]))
+                yield from self.shape(where, was, now, way)
         else:
             for shape in gone:
                 yield Change(way.breaks(NARROWER), where, f"no longer {_names([shape])}")
@@ -159,10 +159,8 @@ class SchemaDiffer:
         yield from self._conditions(where, before.get("if", []), after.get("if", []), way)
 
     def _class(self, where: str, old: Shape, new: Shape) -> Iterator[Change]:
-        """A class of the generated client is named by the component, or by its title."""
-        if old.name == new.name or not all(
-            shape.kind == "object" or "enum" in shape.facts for shape in (old, new)
-        ):
+        """A class of the generated client is named by the component."""
+        if old.name == new.name or not old.kind == new.kind == "object":
             return
         names = [say(shape.name) if shape.name else "one without a name" for shape in (old, new)]
         yield Change(True, where, f"the generated class {names[0]} becomes {names[1]}")

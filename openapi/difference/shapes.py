@@ -146,7 +146,7 @@ class Shapes:
         # A wrapper around one schema takes its name; so do the branches of a union theirs.
         wraps = len(members) + len(unions) == 1 and not STRUCTURE & node.keys()
         if not wraps:
-            own["name"] = node.get("title") or name
+            own["name"] = name
         found: list[Facts] = [own]
         for _, member in members:
             found = _both(found, self._expand(member, seen, place), place)
@@ -174,7 +174,6 @@ class Shapes:
         if inner is None or not self.document.siblings_count:
             return inner
         beside = {key: value for key, value in node.items() if key not in {"$ref", "$dynamicRef"}}
-        beside.pop("title", None)
         found = self._expand(beside, seen, place)
         if found is None:
             return inner
