@@ -180,6 +180,106 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str, str]] = {
         "#/paths/~1a/get/responses/2000",
         "status",
     ),
+    "several of a media type": (
+        {},
+        {
+            "/a": {
+                "get": {
+                    "responses": {
+                        "200": {
+                            "description": "Fine.",
+                            "content": {
+                                "application/json; v=1": {"schema": {"type": "string"}},
+                                "application/json; v=2": {"schema": {"type": "integer"}},
+                            },
+                        }
+                    }
+                }
+            }
+        },
+        "#/paths/~1a/get/responses/200/content/application~1json; v=2",
+        "`oneOf`",
+    ),
+    "multipart": (
+        {},
+        {"/a": {"post": {"requestBody": {"content": {"multipart/mixed": {}}}, "responses": OK}}},
+        "#/paths/~1a/post/requestBody/content/multipart~1mixed",
+        "`multipart/form-data`",
+    ),
+    "part": (
+        {},
+        {
+            "/a": {
+                "post": {
+                    "requestBody": {
+                        "content": {
+                            "multipart/form-data": {
+                                "schema": {"type": "object", "properties": {"m": GOOD}},
+                                "encoding": {"m": {"contentType": "application/xml"}},
+                            }
+                        }
+                    },
+                    "responses": OK,
+                }
+            }
+        },
+        "#/paths/~1a/post/requestBody/content/multipart~1form-data/encoding/m/contentType",
+        "`application/json`",
+    ),
+    "several types of a part": (
+        {},
+        {
+            "/a": {
+                "post": {
+                    "requestBody": {
+                        "content": {
+                            "multipart/form-data": {
+                                "schema": GOOD,
+                                "encoding": {"a": {"contentType": "text/plain, text/html"}},
+                            }
+                        }
+                    },
+                    "responses": OK,
+                }
+            }
+        },
+        "#/paths/~1a/post/requestBody/content/multipart~1form-data/encoding/a/contentType",
+        "only a file",
+    ),
+    "default": (
+        {},
+        {
+            "/a": {
+                "get": {
+                    "parameters": [
+                        {
+                            "name": "a",
+                            "in": "query",
+                            "schema": {"type": "integer", "maximum": 3, "default": 5},
+                        }
+                    ],
+                    "responses": OK,
+                }
+            }
+        },
+        "#/paths/~1a/get/parameters/0/schema/default",
+        "does not allow",
+    ),
+    "operations beside a reference": (
+        {},
+        {
+            "/a": {"$ref": "#/paths/~1b", "get": {"responses": OK}},
+            "/b": {"get": {"responses": OK}},
+        },
+        "#/paths/~1a/get",
+        "one of the two",
+    ),
+    "method": (
+        {},
+        {"/a": {"additionalOperations": {"A B": {"responses": OK}}}},
+        "#/paths/~1a/additionalOperations/A B",
+        "no HTTP method",
+    ),
     "parameter": (
         {},
         {"/a": {"get": {"parameters": [{"name": "a", "in": "form"}], "responses": OK}}},

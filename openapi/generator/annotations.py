@@ -130,6 +130,14 @@ class Annotator:
                 if flat.get("x-binary"):
                     one.type = Type(ANY_NAME, KINDS, static=shown)
 
+    def part(self, schema: Schema, key: str) -> dict[str, Any]:
+        """Return what a form's field is, or each item of it if it is a list, flattened."""
+        flat = self._merger.resolve(schema)
+        other = flat.get("additionalProperties", True)
+        inner = self._merger.resolve(flat.get("properties", {}).get(key, other))
+        is_list = inner.get("type") == ["array"]
+        return self._merger.resolve(inner.get("items", True)) if is_list else inner
+
     def _struct_name(self, schema: Schema) -> str | None:
         """Return the name of the struct that a schema, or what it refers to, became."""
         for _ in range(8):

@@ -9,9 +9,10 @@ from typing import Any
 
 from .annotated import ANY_NAME, Type
 from .annotations import Annotator
-from .document import Document, join
+from .document import Document, canonical, join
 from .naming import distinct, identifier, mark
-from .schemas import Schema, Schemas
+from .runtime import validation
+from .schemas import Schema, Schemas, is_any
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace", "query")
 LOCATIONS = ("path", "query", "header", "cookie")
@@ -64,6 +65,7 @@ class Body:
     kind: str
     type: Type
     styles: dict[str, tuple[str, bool]]
+    types: dict[str, str]
 
 
 @dataclass
@@ -190,7 +192,7 @@ class Endpoints:
                 continue
             at = join("#/paths", path)
             try:
-                item, _ = self._document.resolve(node, at)
+                item = self._item(node, at)
             except LookupError as error:
                 self._document.refuse(at, "$ref", f"no such place in this document ({error})")
                 continue
@@ -204,6 +206,32 @@ class Endpoints:
                     yield join(at, method), str(path), method, item, item[method]
                 else:
                     self._document.refuse(join(at, method), method, "expected an operation")
+            others = item.get("additionalOperations") or {}
+            place = join(at, "additionalOperations")
+            if not isinstance(others, dict):
+                self._document.refuse(place, "additionalOperations", "expected operations")
+                continue
+            for method, operation in others.items():
+                if not isinstance(operation, dict):
+                    self._document.refuse(join(place, method), method, "expected an operation")
+                elif not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", method):
+                    self._document.refuse(
+                        join(place, method), method, "no HTTP method has the name"
+                    )
+                else:
+                    yield join(place, method), str(path), method, item, operation
+
+    def _item(self, node: Any, at: str) -> Any:
+        """Return a path item; beside `$ref`, it has what that does not have."""
+        item, _ = self._document.resolve(node, at)
+        if item is node or not isinstance(item, dict):
+            return item
+        beside = {key: value for key, value in node.items() if key != "$ref"}
+        twice = beside.keys() & item.keys() - {"summary", "description"}
+        for key in twice:
+            advice = "it is here and where `$ref` leads: write it in one of the two places"
+            self._document.refuse(join(at, key), key, advice)
+        return {key: value for key, value in {**item, **beside}.items() if key not in twice}
 
     def _server(self, operation: dict[str, Any], item: dict[str, Any]) -> str:
         """Return the server of an operation that is not on the document's, if it says so."""
@@ -220,7 +248,7 @@ class Endpoints:
         self, endpoint: Endpoint, operation: dict[str, Any], item: dict[str, Any]
     ) -> None:
         found: dict[tuple[str, str], tuple[dict[str, Any], str]] = {}
-        above = endpoint.pointer.rpartition("/")[0]
+        above = join("#/paths", endpoint.path)
         for parent, nodes in (
             (above, item.get("parameters")),
             (endpoint.pointer, operation.get("parameters")),
@@ -235,6 +263,14 @@ class Endpoints:
                         endpoint.pointer, "parameters", f"{at} needs `name` and `in`"
                     )
                 elif not (place == "header" and name.lower() in IGNORED_HEADERS):
+                    if place == "header":
+                        # Another spelling of its name is the same header.
+                        found = {
+                            one: value
+                            for one, value in found.items()
+                            if one == (place, name)
+                            or (one[0], one[1].lower()) != (place, name.lower())
+                        }
                     found[place, name] = (resolved, at)
         in_path = re.findall(r"\{([^{}]*)\}", endpoint.path)
         for name in dict.fromkeys([*in_path, *(n for place, n in found if place == "path")]):
@@ -287,7 +323,7 @@ class Endpoints:
         friendly = FRIENDLY.get(str(flat.get("format")))
         if friendly and annotation != ANY_NAME:
             annotation = f"{friendly} | {annotation}"
-        default = self._default(schema_node)
+        default = self._default(schema_node, schema_at, schema)
         return Parameter(
             place,
             key,
@@ -301,14 +337,23 @@ class Endpoints:
             str(node.get("description") or ""),
         )
 
-    def _default(self, node: Any) -> str | None:
+    def _default(self, node: Any, at: str, schema: Schema) -> str | None:
         """Return the code of a default that is sent; what is absent, the service assumes."""
-        try:
-            schema, _ = self._document.resolve(node, "")
-        except LookupError:
+        seen = set[str]()
+        while isinstance(node, dict) and isinstance(node.get("$ref"), str):
+            if ("default" in node and not self._document.is_3_0) or node["$ref"] in seen:
+                break
+            seen.add(node["$ref"])
+            at = canonical(node["$ref"])
+            node = self._document.find(at)
+        value = node.get("default") if isinstance(node, dict) else None
+        if not isinstance(value, str | int | float):
             return None
-        value = schema.get("default") if isinstance(schema, dict) else None
-        return repr(value) if isinstance(value, str | int | float) else None
+        if not validation.is_valid(schema, value):
+            advice = "its schema does not allow it, and it would be sent: write one that it allows"
+            self._document.refuse(join(at, "default"), "default", advice)
+            return None
+        return repr(value)
 
     def _read_body(self, endpoint: Endpoint, operation: dict[str, Any], name: str) -> None:
         if not operation.get("requestBody"):
@@ -338,7 +383,38 @@ class Endpoints:
                 for key, one in encoding.items()
                 if isinstance(one, dict) and ("style" in one or "explode" in one)
             }
-            endpoint.bodies.append(Body(str(media_type), kind, found, styles))
+            content_at = join(endpoint.pointer, "requestBody", "content", media_type)
+            if kind == "multipart" and _bare(media_type) != "multipart/form-data":
+                advice = "of its kind, only `multipart/form-data` is written: write that"
+                self._document.refuse(content_at, str(media_type), advice)
+            types = self._types(encoding, schema, kind, join(content_at, "encoding"))
+            endpoint.bodies.append(Body(str(media_type), kind, found, styles, types))
+
+    def _types(
+        self, encoding: dict[str, Any], schema: Schema, kind: str, at: str
+    ) -> dict[str, str]:
+        """Return the media types that the fields of a form have, where the document says so."""
+        found: dict[str, str] = {}
+        for key, one in encoding.items():
+            if kind not in ("form", "multipart") or not isinstance(one, dict):
+                continue
+            given = one.get("contentType")
+            # In the fields of a URL's kind, `style` goes before it.
+            if given is None or (kind == "form" and ("style" in one or "explode" in one)):
+                continue
+            part = self._annotator.part(schema, key)
+            is_structured = {"object", "array"} & set(part.get("type", ()))
+            if "," in str(given) or "*" in str(given):
+                # The file that is passed says which of them it is.
+                if not part.get("x-binary") and not is_any(part):
+                    advice = "only a file may have one of several: write one media type"
+                    self._document.refuse(join(at, key, "contentType"), "contentType", advice)
+            elif is_structured and not _is_json(str(given)):
+                advice = "an object is sent as JSON: write `application/json`, or a string"
+                self._document.refuse(join(at, key, "contentType"), "contentType", advice)
+            else:
+                found[str(key)] = str(given)
+        return found
 
     def _read_responses(self, endpoint: Endpoint, operation: dict[str, Any], name: str) -> None:
         responses = self._part(operation, "responses", endpoint.pointer)
@@ -353,10 +429,17 @@ class Endpoints:
                 continue
             response, at = self._object(node, join(endpoint.pointer, "responses", key))
             medias: list[Media] = []
+            seen: dict[str, Any] = {}
             content = self._part(response, "content", at)
             for media_type in content:
                 media = self._part(content, media_type, join(at, "content"))
-                medias.append(self._media(str(media_type), media, at, (name, f"Response{key}")))
+                found = self._media(str(media_type), media, at, (name, f"Response{key}"))
+                medias.append(found)
+                read = media.get("schema") if found.kind == "json" else found.kind
+                if seen.setdefault(found.media_type, read) != read:
+                    place = join(endpoint.pointer, "responses", key, "content", media_type)
+                    advice = "parameters do not choose what is read: write it once, with `oneOf`"
+                    self._document.refuse(place, str(media_type), advice)
             # JSON first: it is what is read where the media type is not told.
             medias.sort(key=lambda one: one.kind != "json")
             endpoint.responses[key.replace("xx", "XX")] = medias
@@ -367,7 +450,7 @@ class Endpoints:
         kind = (
             "json" if _is_json(media_type) else "text" if media_type.startswith("text/") else "file"
         )
-        bare = media_type.partition(";")[0].strip().lower()
+        bare = _bare(media_type)
         if "schema" not in media:
             return Media(bare, "nothing" if kind == "json" else kind)
         schema = self._schemas.read(media["schema"], join(at, "content", media_type, "schema"))
@@ -384,13 +467,18 @@ def _is_of_endpoint(pointer: str, endpoint: str) -> bool:
     return rest != pointer and "/schema" not in rest
 
 
+def _bare(media_type: Any) -> str:
+    """Return a media type without its parameters."""
+    return str(media_type).partition(";")[0].strip().lower()
+
+
 def _is_json(media_type: str) -> bool:
-    bare = media_type.partition(";")[0].strip().lower()
+    bare = _bare(media_type)
     return bare in ("application/json", "*/*", "application/*") or bare.endswith("+json")
 
 
 def _body_kind(media_type: str) -> str:
-    bare = media_type.partition(";")[0].strip().lower()
+    bare = _bare(media_type)
     if _is_json(bare):
         return "json"
     if bare == "application/x-www-form-urlencoded":

@@ -22,6 +22,16 @@ CLIENTS = ("AuthenticatedClient", "Client")
 RAISES = """Raises:
     errors.UnexpectedStatus: For a status that is not documented, if the client raises.
     msgspec.DecodeError: If a body breaks the contract."""
+JSON = "application/json"
+CLASSES = {
+    "object": "dict",
+    "array": "list",
+    "string": "str",
+    "integer": "int",
+    "fraction": "float",
+    "boolean": "bool",
+    "null": "type(None)",
+}
 MSGSPEC = mark("", "msgspec")
 UNSET_TYPE = f"{MSGSPEC}.UnsetType"
 
@@ -290,17 +300,24 @@ class Renderer:
 
     def _body(self, body: Body, names: Names) -> dict[str, str]:
         media = repr(body.media_type)
+        types = f", {body.types!r}" if body.types else ""
         calls = {
-            "json": f"json(body, {media})",
-            "form": f"form(body, {media}, {body.styles!r})",
-            "multipart": "multipart(body)",
+            "json": f"json(body, {repr(JSON) if '*' in body.media_type else media})",
+            "form": f"form(body, {media}, {body.styles!r}{types})",
+            "multipart": f"multipart(body{types})",
             "content": f"content(body, {media})",
         }
-        structs = re.fullmatch("\x02models:([^\x03]*)\x03", body.type.code)
-        test = names.resolve(body.type.code) if structs else "dict"
+        return {"media_type": media, "call": calls[body.kind], "type": self._classes(body, names)}
+
+    def _classes(self, body: Body, names: Names) -> str:
+        """Return the classes of what is sent in a media type, for `isinstance`."""
         if body.kind == "content":
-            test = f"({names.use('types', 'File')}, bytes, str)"
-        return {"media_type": media, "call": calls[body.kind], "type": test}
+            return f"({names.use('types', 'File')}, bytes, str)"
+        marks = re.findall("\x02models:[^\x03]*\x03", body.type.shown)
+        found = [names.resolve(one) for one in dict.fromkeys(marks)]
+        if body.type.code not in marks:
+            found += [name for kind, name in CLASSES.items() if kind in body.type.kinds]
+        return found[0] if len(found) == 1 else f"({', '.join(found)})"
 
     def _parser(self, media: Media, names: Names) -> str:
         decoding = names.use("", "decoding")
