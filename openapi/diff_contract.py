@@ -53,6 +53,9 @@ def main() -> int:
     except RecursionError:
         print("cannot tell: the document is nested too deeply")
         return 2
+    except Exception as error:  # noqa: BLE001  (no traceback: 1 would mean that callers break)
+        print(f"cannot tell: {chosen.new or DOCUMENT}: {type(error).__name__}: {error}")
+        return 2
     for change in changes:
         print(f"{'BREAKING' if change.breaking else 'ok      '}  {change.where}: {change.what}")
     if not changes:

@@ -65,6 +65,28 @@ def broken(found: list[Change]) -> bool:
     return any(change.breaking for change in found)
 
 
+def answer(schema: Any) -> Any:
+    return {"200": {"description": ".", "content": {"application/json": {"schema": schema}}}}
+
+
+def holding(*names: str) -> Any:
+    return {"type": "object", "properties": {name: {"type": "string"} for name in names}}
+
+
+def with_paths(paths: Any, **schemas: Any) -> Any:
+    """Return a document of some paths."""
+    operations = copy.deepcopy(paths)
+    for item in operations.values():
+        for operation in item.values():
+            operation.setdefault("responses", {"200": {"description": "."}})
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Shop", "version": "1"},
+        "paths": operations,
+        "components": {"schemas": schemas},
+    }
+
+
 ORDER = {"name": "order", "in": "query", "required": True, "schema": {"type": "string"}}
 
 
@@ -485,6 +507,70 @@ def test_a_status_may_hide_in_a_range() -> None:
     assert broken(compare(DOCUMENT, ranged))
 
 
+A, B = (holding(name) | {"required": [name]} for name in "ab")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "breaks"),
+    [
+        ({"2XX": "A"}, {"2XX": "A", "202": "B"}, True),
+        ({"2XX": "A"}, {"2XX": "A", "202": "A"}, False),
+        ({"default": "A"}, {"default": "A", "200": "B"}, True),
+        ({"default": "A"}, {"default": "A", "4XX": "B"}, True),
+        ({"200": "A", "default": "A"}, {"200": "A", "2XX": "B", "default": "A"}, True),
+        ({"200": "A"}, {"200": "A", "202": "B"}, False),
+        ({"200": "A"}, {"200": "A", "default": "B"}, False),
+    ],
+)
+def test_a_new_status_was_read_as_a_wider_one(old: Any, new: Any, breaks: bool) -> None:
+    def shop(**names: str) -> Any:
+        responses = {
+            status: answer({"$ref": f"#/components/schemas/{name}"})["200"]
+            for status, name in names.items()
+        }
+        return with_paths({"/x": {"get": {"responses": responses}}}, A=A, B=B)
+
+    found = compare(shop(**old), shop(**new))
+    assert found
+    assert broken(found) == breaks
+
+
+def versions(**schemas: Any) -> Any:
+    content = {f"application/json; v={v[1:]}": {"schema": one} for v, one in schemas.items()}
+    return with_paths({"/x": {"get": {"responses": {"200": {"content": content}}}}})
+
+
+def test_media_types_that_differ_in_a_parameter_are_two() -> None:
+    old = versions(v1=A, v2=B)
+    assert compare(old, copy.deepcopy(old)) == []
+    assert broken(compare(old, versions(v1={**A, "properties": {"a": {}}}, v2=B)))
+    assert broken(compare(old, versions(v1=A)))
+    assert not broken(compare(versions(v1=A), versions(v1=A, v2=B)))
+    assert not broken(compare(versions(v1=A), versions(v2=A)))
+
+
+@pytest.mark.parametrize("more", [False, True])
+def test_methods_of_3_2_are_compared(more: bool) -> None:
+    def shop(schema: Any) -> Any:
+        operation = {"responses": answer(schema)}
+        item = {"additionalOperations": {"COPY": operation}} if more else {"query": operation}
+        return {**with_paths({}), "openapi": "3.2.0", "paths": {"/x": item}}
+
+    old = shop(A)
+    assert broken(compare(old, shop({**A, "properties": {"a": {}}})))
+    assert broken(compare(old, {**old, "paths": {}}))
+    assert compare(old, copy.deepcopy(old)) == []
+
+
+def test_parts_of_a_form_may_have_the_names_of_notes() -> None:
+    def form(kind: str) -> Any:
+        media = {"schema": holding("title"), "encoding": {"title": {"contentType": kind}}}
+        body = {"content": {"multipart/form-data": media}}
+        return with_paths({"/x": {"post": {"requestBody": body}}})
+
+    assert broken(compare(form("text/csv"), form("text/plain")))
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -525,14 +611,6 @@ def test_documents_are_read_as_the_generator_reads_them(old: str, new: str, brea
 def test_a_place_that_cannot_be_read_is_named() -> None:
     with pytest.raises(CannotTellError, match=r"GET /projects.* -> 200: .*Gone: nothing is there"):
         changes(lambda d: get(d)["responses"].update({"200": {"$ref": "#/components/Gone"}}))
-
-
-def answer(schema: Any) -> Any:
-    return {"200": {"description": ".", "content": {"application/json": {"schema": schema}}}}
-
-
-def holding(*names: str) -> Any:
-    return {"type": "object", "properties": {name: {"type": "string"} for name in names}}
 
 
 LISTED: Any = {"get": {"responses": answer(holding("a"))}}
@@ -600,20 +678,6 @@ def test_names_that_the_generator_gives_otherwise(old: Any, new: Any, words: str
         if change.breaking
     ]
     assert any(line.startswith(words) for line in found), found
-
-
-def with_paths(paths: Any, **schemas: Any) -> Any:
-    """Return a document of some paths."""
-    operations = copy.deepcopy(paths)
-    for item in operations.values():
-        for operation in item.values():
-            operation.setdefault("responses", {"200": {"description": "."}})
-    return {
-        "openapi": "3.1.0",
-        "info": {"title": "Shop", "version": "1"},
-        "paths": operations,
-        "components": {"schemas": schemas},
-    }
 
 
 def test_a_component_may_take_the_name_of_another_class() -> None:

@@ -212,6 +212,10 @@ OTHER: dict[str, tuple[Any, Any]] = {
     ),
     "a date where text was": (text(), {"type": "string", "format": "date-time"}),
     "another class": (ref("Part"), ref("Sheet")),
+    "something else forbidden": (
+        thing(**{"not": {"properties": {"title": {"const": "x"}}}}),
+        thing(**{"not": {"properties": {"title": {"const": "y"}}}}),
+    ),
 }
 
 
@@ -357,6 +361,87 @@ def test_properties_come_and_go() -> None:
 
 
 ANSWER = "PUT /store -> 200 content application/json $"
+
+
+# Old, new, and whether that breaks answers, and requests.
+TRAVEL: dict[str, tuple[Any, Any, bool, bool]] = {
+    "what was sent is not any more": (
+        thing(required=["a"]),
+        thing(required=["a"], properties={"a": text(writeOnly=True)}),
+        True,
+        False,
+    ),
+    "what was not sent comes, as another type": (
+        thing(properties={"a": text(writeOnly=True)}),
+        thing(properties={"a": whole()}),
+        True,
+        True,
+    ),
+    "what was not to be sent is required": (
+        thing(properties={"a": text(readOnly=True)}),
+        thing(required=["a"]),
+        False,
+        True,
+    ),
+    "what was not to be sent is taken, as another type": (
+        thing(properties={"a": text(readOnly=True)}),
+        thing(properties={"a": whole()}),
+        True,
+        False,
+    ),
+    "what was required is not to be sent": (
+        thing(required=["a"]),
+        thing(required=["a"], properties={"a": text(readOnly=True)}),
+        False,
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "answers", "requests"), TRAVEL.values(), ids=TRAVEL)
+def test_what_begins_or_ends_to_travel(old: Any, new: Any, answers: bool, requests: bool) -> None:
+    assert broken(changes(old, new, "answer")) == answers
+    assert broken(changes(old, new, "request")) == requests
+
+
+def mapped(schema: Any, **extra: Any) -> Any:
+    return {"type": "object", "additionalProperties": schema, "properties": extra}
+
+
+@pytest.mark.parametrize("where", ["answer", "request"])
+@pytest.mark.parametrize(
+    ("old", "new", "breaks"),
+    [
+        (mapped(text()), mapped(text(), count=whole()), True),
+        (mapped(text(), a=text()), mapped(text(), a=text(), count=whole()), True),
+        (mapped(text()), mapped(text(), name=text()), False),
+        (
+            thing(patternProperties={"^x_": text()}),
+            thing(patternProperties={"^x_": text()}, properties={"a": text(), "y": whole()}),
+            False,
+        ),
+        (
+            thing(patternProperties={"^x_": text()}),
+            thing(patternProperties={"^x_": text()}, properties={"a": text(), "x_y": whole()}),
+            True,
+        ),
+    ],
+)
+def test_a_named_property_was_one_of_a_map_before(
+    old: Any, new: Any, breaks: bool, where: str
+) -> None:
+    assert broken(changes(old, new, where)) == breaks
+
+
+def test_what_is_forbidden_is_followed_through_references() -> None:
+    schema = {"type": "object", "properties": {"a": text(**{"not": ref("Bad")})}}
+    for where in ("answer", "request"):
+        one, other, same = (
+            document(schema, where, Bad={"enum": values, "description": note})
+            for values, note in ((["a", "b"], ""), (["a"], ""), (["a"], "Bad."))
+        )
+        assert broken(list(Differ(one, other).run()))
+        assert list(Differ(other, same).run()) == []
 
 
 @pytest.mark.parametrize(("where", "flag"), [("answer", "writeOnly"), ("request", "readOnly")])

@@ -13,7 +13,7 @@ from generator import document as generator
 
 EXTERNAL = "$external"
 """The key of a node that stands for what is in another document, with the reference to it."""
-METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace", "query")
 
 
 class CannotTellError(Exception):
@@ -128,9 +128,10 @@ class Document:
                 yield Operation(EXTERNAL, str(path), item, {}, [], [])
             if isinstance(raw, dict) and "$ref" in raw:
                 item = {**item, **{key: value for key, value in raw.items() if key != "$ref"}}
-            for method in METHODS:
-                if isinstance(item.get(method), dict):
-                    yield self._operation(method, str(path), item, item[method])
+            others = mapping(item.get("additionalOperations"))
+            for method, node in [*((m, item.get(m)) for m in METHODS), *others.items()]:
+                if isinstance(node, dict):
+                    yield self._operation(str(method), str(path), item, node)
 
     def _operation(self, method: str, path: str, item: Any, node: dict[str, Any]) -> Operation:
         place = f"{method.upper()} {path}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 from datetime import date
 from functools import cached_property
 from typing import Any
@@ -40,14 +40,17 @@ class Differ:
             if _elsewhere(f"path {key[1]}", before and before.node, after and after.node):
                 continue
             if before and after:
-                yield from self._operation(f"{key[0].upper()} {before.path}", before, after)
+                where = f"{key[0].upper()} {before.path}"
+                yield from _guarded(where, self._operation(where, before, after))
             elif before:
                 yield self._removed(before)
             elif after:
                 yield Change(False, f"{key[0].upper()} {after.path}", "added")
         yield from self.security.schemes()
         yield from self._classes(old.keys() & new.keys())
-        if bare(self.old.root.get("webhooks")) != bare(self.new.root.get("webhooks")):
+        if bare(self.old.root.get("webhooks"), named=True) != bare(
+            self.new.root.get("webhooks"), named=True
+        ):
             yield Change(False, "webhooks", "changed: the generated client has none")
 
     def _removed(self, found: Operation) -> Change:
@@ -81,7 +84,10 @@ class Differ:
             yield Change(False, where, word)
         yield from self.security.operation(where, before, after)
         old, new = (
-            [(s.get("url"), bare(s.get("variables"))) for s in map(mapping, found.servers)]
+            [
+                (s.get("url"), bare(s.get("variables"), named=True))
+                for s in map(mapping, found.servers)
+            ]
             for found in (before, after)
         )
         if old != new:
@@ -90,7 +96,9 @@ class Differ:
         yield from self._parameters(where, before, after)
         yield from self._body(where, before.node.get("requestBody"), after.node.get("requestBody"))
         yield from self._responses(where, before.node, after.node)
-        if bare(before.node.get("callbacks")) != bare(after.node.get("callbacks")):
+        if bare(before.node.get("callbacks"), named=True) != bare(
+            after.node.get("callbacks"), named=True
+        ):
             yield Change(False, where, "callbacks changed: the generated client has none")
 
     def _names(self, where: str, before: Operation, after: Operation) -> Iterator[Change]:
@@ -211,9 +219,12 @@ class Differ:
             at = f"{where} -> {status.lower() if status == 'DEFAULT' else status}"
             if status in old and status in new:
                 yield from self._response(at, old[status], new[status])
+            elif status in new and (wider := _wider(status, old)):
+                yield Change(False, at, f"status added: it was one of {wider}")
+                yield from self._response(at, old[wider], new[status])
             elif status in new:
                 yield Change(False, at, "status added")
-            elif wider := next((s for s in (f"{status[0]}XX", "DEFAULT") if s in new), None):
+            elif wider := _wider(status, new):
                 yield Change(False, at, f"status removed: it is one of {wider} now")
                 yield from self._response(at, old[status], new[wider])
             else:
@@ -249,15 +260,16 @@ class Differ:
                 yield Change(gone, where, words)
             yield from self.schemas.compare(f"{where} $", nodes(was), nodes(now), Travels.ANSWER)
         yield from self._contents(at, before.get("content"), after.get("content"), Travels.ANSWER)
-        if bare(before.get("links")) != bare(after.get("links")):
+        if bare(before.get("links"), named=True) != bare(after.get("links"), named=True):
             yield Change(False, at, "links changed: the generated client follows none")
 
     def _contents(self, at: str, before: Any, after: Any, way: Travels) -> Iterator[Change]:
         """Compare the media types of a body, and the schema of each."""
-        old, new = (
-            {_essence(str(n)): (str(n), c) for n, c in mapping(side).items()}
-            for side in (before, after)
-        )
+        sides = [{str(n): c for n, c in mapping(side).items()} for side in (before, after)]
+        # Parameters count only where they tell two media types apart.
+        tells = any(len({*map(_essence, side)}) < len(side) for side in sides)
+        key_of = _spelt if tells else _essence
+        old, new = ({key_of(n): (n, c) for n, c in side.items()} for side in sides)
         special = {
             a: b
             for a in old
@@ -286,7 +298,7 @@ class Differ:
                 yield Change(False, where, "added")
 
     def _media(self, where: str, was: Any, now: Any, way: Travels) -> Iterator[Change]:
-        if bare(was.get("encoding")) != bare(now.get("encoding")):
+        if bare(was.get("encoding"), named=True) != bare(now.get("encoding"), named=True):
             yield Change(way is not Travels.ANSWER, where, "encoding changed")
         if way is Travels.REQUEST and was.get("schema") is not None:
             one, other = (
@@ -298,6 +310,25 @@ class Differ:
                 yield Change(True, f"{where} $", words)
         for key in ("schema", "itemSchema"):
             yield from self.schemas.compare(f"{where} $", nodes(was, key), nodes(now, key), way)
+
+
+def _guarded(where: str, changes: Iterator[Change]) -> Iterator[Change]:
+    """Yield changes; what cannot be compared is said with its place.
+
+    Raises:
+        CannotTellError: If comparing fails, which is so of no document that is valid.
+    """
+    try:
+        yield from changes
+    except (CannotTellError, RecursionError):
+        raise
+    except Exception as error:
+        raise CannotTellError(where, f"{type(error).__name__}: {error}") from error
+
+
+def _wider(status: str, known: Iterable[str]) -> str | None:
+    """Return the status by which a response is read where its own is not among the known."""
+    return next((s for s in (f"{status[0]}XX", "DEFAULT") if s in known and s != status), None)
 
 
 def _elsewhere(at: str, old: Any, new: Any) -> bool:
@@ -319,7 +350,8 @@ def _braces(path: str) -> list[str]:
 def _written(place: str, parameter: Any) -> tuple[str, bool]:
     """Return the style and explode of a parameter, defaults filled in."""
     style = parameter.get("style") or ("form" if place in {"query", "cookie"} else "simple")
-    return style, bool(parameter.get("explode", style == "form"))
+    # A deep object has a pair for each property, whatever `explode` says.
+    return style, style == "deepObject" or bool(parameter.get("explode", style == "form"))
 
 
 def _defaults(shapes: Any) -> Any:
@@ -329,6 +361,11 @@ def _defaults(shapes: Any) -> Any:
 def _essence(media: str) -> str:
     """Return a media type without its parameters."""
     return media.partition(";")[0].strip().lower()
+
+
+def _spelt(media: str) -> str:
+    """Return a media type with its parameters, in one spelling."""
+    return "".join(media.split()).lower()
 
 
 def _suffix(media: str) -> str:

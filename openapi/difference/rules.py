@@ -198,7 +198,6 @@ RULES: dict[str, Rule] = {
     "format": format_,
     "multipleOf": multiple,
     "enum": values,
-    "not": each,
     "uniqueItems": flag,
     "contentMediaType": contents,
     "contentEncoding": contents,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from enum import Enum
 from typing import Any, NamedTuple
 
+from generator.patterns import PatternError, translate
+
 from .document import CannotTellError, mapping
 from .rules import NARROWER, OTHER, RULES, SAME, WIDER, Relation, bound, say
-from .shapes import Schema, Shape, Shapes
+from .shapes import Facts, Schema, Shape, Shapes
 
 
 class Change(NamedTuple):
@@ -27,6 +30,11 @@ class Travels(Enum):
     REQUEST = "request"
     # In text (a path, a query, a header) a number and a word are written alike.
     PARAMETER = "parameter"
+
+    @property
+    def hidden(self) -> str:
+        """The keyword of what does not travel this way."""
+        return "writeOnly" if self is Travels.ANSWER else "readOnly"
 
     def breaks(self, relation: Relation) -> bool:
         """Tell whether a change of what is allowed breaks a caller."""
@@ -151,6 +159,7 @@ class SchemaDiffer:
                 continue  # the caller's: operations.py
             for relation, words in rule(key, before.get(key), after.get(key)):
                 yield Change(way.breaks(relation), where, words)
+        yield from self._forbidden(where, before.get("not", []), after.get("not", []), way)
         yield from self._known_values(where, before, after, way)
         yield from self._object(where, before, after, way)
         yield from self._array(where, before, after, way)
@@ -164,6 +173,16 @@ class SchemaDiffer:
             return
         names = [say(shape.name) if shape.name else "one without a name" for shape in (old, new)]
         yield Change(True, where, f"the generated class {names[0]} becomes {names[1]}")
+
+    def _forbidden(self, where: str, old: Any, new: Any, way: Travels) -> Iterator[Change]:
+        """Compare what is forbidden; what changes there may be wider as well as narrower."""
+        gone = [one for one in old if not any(self._same_schema(one, other) for other in new)]
+        came = [one for one in new if not any(self._same_schema(other, one) for other in old)]
+        if gone and came:
+            yield Change(True, where, "not changed")
+        elif gone or came:
+            relation = NARROWER if came else WIDER
+            yield Change(way.breaks(relation), where, f"not {'added' if came else 'removed'}")
 
     def _known_values(self, where: str, old: Any, new: Any, way: Travels) -> Iterator[Change]:
         """An open set binds answers to nothing; a request may send what is known."""
@@ -179,40 +198,52 @@ class SchemaDiffer:
 
     def _object(self, where: str, old: Any, new: Any, way: Travels) -> Iterator[Change]:
         before, after = old.get("properties", {}), new.get("properties", {})
-        required = old.get("required", set()), new.get("required", set())
+        there = [
+            {name for name, schema in properties.items() if shapes.travel(schema, way.hidden)}
+            for shapes, properties in ((self.old, before), (self.new, after))
+        ]
+        listed = [facts.get("required", set()) for facts in (old, new)]
+        # What does not travel is not asked for.
+        required = [
+            {name for name in names if name in here or name not in properties}
+            for names, here, properties in zip(listed, there, (before, after), strict=True)
+        ]
         for name in [*before, *(name for name in after if name not in before)]:
             at = f"{where}.{name}"
-            absent = self._absent(before.get(name), after.get(name), way)
             if name not in after:
-                yield Change(not absent, at, "removed")
+                yield Change(name in there[0], at, "removed")
             elif name not in before:
                 needed = way is not Travels.ANSWER and name in required[1]
-                closed = way is Travels.ANSWER and old.get("additionalProperties") == (False,)
+                bound = _covering(name, old, at)
+                closed = way is Travels.ANSWER and bound == (False,) and name in there[1]
                 words = "added, required" if needed else "added to a closed object" * closed
-                yield Change((needed or closed) and not absent, at, words or "added")
+                yield Change(needed or closed, at, words or "added")
+                if bound and bound != (False,) and name in there[1]:
+                    yield from self.compare(at, bound, after[name], way)
+            elif way is Travels.ANSWER:
+                # What is never sent may be anything; what comes now is read as it was described.
+                yield from self._property(at, before[name], after[name], way, name in there[1])
             else:
-                differ = self._aside() if absent else self
-                for change in differ.compare(at, before[name], after[name], way):
-                    yield change._replace(breaking=change.breaking and not absent)
-        for name in sorted(required[0] ^ required[1]):
-            at, now = f"{where}.{name}", name in required[1]
+                both = name in there[0] and name in there[1]
+                yield from self._property(at, before[name], after[name], way, both)
+        for name in sorted(required[0] ^ required[1] | listed[0] ^ listed[1]):
+            counts = (name in required[0]) != (name in required[1])
+            at, now = f"{where}.{name}", name in (required if counts else listed)[1]
             came, went = name not in before and now, name not in after and not now
             if (came and name in after) or (went and name in before):
                 continue  # with the property itself: said above
-            absent = self._absent(before.get(name), after.get(name), way)
             words = "now always there" if now else "no longer always there"
             if way is not Travels.ANSWER:
                 words = "became required" if now else "became optional"
-            yield Change(way.breaks(NARROWER if now else WIDER) and not absent, at, words)
+            yield Change(counts and way.breaks(NARROWER if now else WIDER), at, words)
         yield from self._others(where, old, new, way)
 
-    def _absent(self, old: Schema | None, new: Schema | None, way: Travels) -> bool:
-        """Tell whether a property does not travel this way: `readOnly` or `writeOnly`."""
-        key = "writeOnly" if way is Travels.ANSWER else "readOnly"
-        for shapes, schema in ((self.old, old), (self.new, new)):
-            if schema and any(shape.facts.get(key) for shape in shapes.of(schema, "")):
-                return True
-        return False
+    def _property(
+        self, at: str, old: Schema, new: Schema, way: Travels, counts: bool
+    ) -> Iterator[Change]:
+        differ = self if counts else self._aside()
+        for change in differ.compare(at, old, new, way):
+            yield change._replace(breaking=change.breaking and counts)
 
     def _others(self, where: str, old: Any, new: Any, way: Travels) -> Iterator[Change]:
         """Compare what binds properties that have no name of their own."""
@@ -295,6 +326,22 @@ class SchemaDiffer:
 
     def _same_schema(self, old: Schema, new: Schema) -> bool:
         return not any(True for _ in self._aside().compare("", old, new, Travels.ANSWER))
+
+
+def _covering(name: str, facts: Facts, at: str) -> Schema:
+    """Return what binds a property that an object does not name; nothing if it may be anything.
+
+    Raises:
+        CannotTellError: If it cannot tell whether a pattern covers the name.
+    """
+    found: Schema = ()
+    for pattern, schema in facts.get("patternProperties", {}).items():
+        try:
+            found += schema if re.search(translate(pattern), name) else ()
+        except PatternError as error:
+            raise CannotTellError(at, f"pattern {pattern!r}: {error}") from None
+    others: Schema = facts.get("additionalProperties", ())
+    return found or others
 
 
 def _same_name(old: Shape, new: Shape) -> bool:

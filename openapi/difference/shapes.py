@@ -35,7 +35,7 @@ ONE_SCHEMA = (
 )
 NAMED_SCHEMAS = ("properties", "patternProperties", "dependentSchemas")
 # Several of these may hold at once, so they are kept as lists.
-EACH = ("pattern", "format", "multipleOf", "not", "contentMediaType", "contentEncoding")
+EACH = ("pattern", "format", "multipleOf", "contentMediaType", "contentEncoding")
 FLAGS = ("uniqueItems", "readOnly", "writeOnly", "deprecated")
 FIRST = ("default", "discriminator", "x-extensible-enum")
 BY_TYPE = {
@@ -120,6 +120,10 @@ class Shapes:
                 found = _both(found, self._expand(node, frozenset(), place), place)
             self._known[key] = _distinct(shape for facts in found for shape in self._split(facts))
         return self._known[key]
+
+    def travel(self, schema: Schema, hidden: str) -> bool:
+        """Tell whether a property travels, which `readOnly` or `writeOnly` may deny."""
+        return not any(shape.facts.get(hidden) for shape in self.of(schema, ""))
 
     def union(self, schema: Schema) -> str | None:
         """Return which keyword makes a schema a union of several, `null` apart."""
@@ -282,7 +286,9 @@ def _own(node: dict[str, Any]) -> Facts:
         facts["if"] = [tuple((node.get(key, True),) for key in ("if", "then", "else"))]
     for key in EACH:
         if key in node:
-            facts[key] = [bare(node[key])]
+            facts[key] = [node[key]]
+    if "not" in node:
+        facts["not"] = [(node["not"],)]
     facts |= {key: True for key in FLAGS if node.get(key) is True}
     facts |= {key: node[key] for key in FIRST[1:] if key in node}
     if "default" in node:
@@ -290,10 +296,27 @@ def _own(node: dict[str, Any]) -> Facts:
     return facts
 
 
-def bare(node: Any) -> Any:
-    """Return a node without its notes for people."""
+NAMED = {"properties", "patternProperties", "dependentSchemas", "$defs", "encoding", "headers"}
+NAMED |= {"variables", "responses", "content", "schemas", "scopes", "mapping", "callbacks", "links"}
+NAMED |= {"dependentRequired"}
+DATA = {"const", "enum", "default"}
+
+
+def bare(node: Any, *, named: bool = False) -> Any:
+    """Return a node without its notes for people.
+
+    Args:
+        node: A node of the document.
+        named: Whether its keys are names that the document gives, rather than keywords.
+    """
     if isinstance(node, dict):
-        return {key: bare(value) for key, value in node.items() if key not in NOTES}
+        return {
+            key: value
+            if key in DATA and not named
+            else bare(value, named=key in NAMED and not named)
+            for key, value in node.items()
+            if named or key not in NOTES
+        }
     return [bare(value) for value in node] if isinstance(node, list) else node
 
 
