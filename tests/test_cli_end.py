@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -98,6 +99,21 @@ class TestTheEnd:
             assert ("Traceback" in done.stderr) is ("--debug" in words)
             assert SECRET not in done.stderr
             assert re.search(rf"nexus-operations .*{op_id}", done.stderr)  # how to resume
+
+    def test_an_id_is_no_option_of_the_line_that_resumes(self, command: Command) -> None:
+        command.simulator.start(SOON, op_id="-op")
+        done = subprocess.run(
+            [sys.executable, "-c", BROKEN, "wait", "--pace", "0.5", "--", "-op"],
+            env=command.env,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == 70
+        again = done.stderr.partition("To resume:\n  ")[2].splitlines()[0]
+        assert again == "nexus-operations wait --pace 0.5 -- -op"
+        assert command(*shlex.split(again)[1:]).returncode == 0
 
     def test_python_m(self, command: Command) -> None:
         op_id = command.simulator.start(STUCK)

@@ -41,6 +41,8 @@ def tell_how_to_resume(
     if len(waits) > AS_ARGUMENTS:
         complain("\n".join([f"{words} - <<'END'", *waits, "END"]))
     else:
+        if any(wait.startswith("-") for wait in waits):
+            waits.insert(0, "--")  # an id is no option
         complain(f"  {words} {shlex.join(waits)}")
 
 
