@@ -124,6 +124,16 @@ class TestPipe:
                         assert process.poll() is None
                 process.terminate()
 
+    @pytest.mark.parametrize("heartbeat", ["300000000000", "999999999999999d", "9" * 400])
+    def test_a_heartbeat_beyond_all_time(self, command: Command, heartbeat: str) -> None:
+        op_id = command.simulator.start(STUCK)
+        with command.start("wait", op_id, "--heartbeat", heartbeat) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            assert f"{op_id} Running" in process.stdout.readline()
+            process.terminate()
+            assert process.stderr.read().startswith("\nInterrupted.")
+
     def test_json_stays_json_between_heartbeats(self, command: Command) -> None:
         op_id = command.simulator.start(STUCK)
         with command.start("wait", op_id, "--json", "--heartbeat", "0.2s") as process:

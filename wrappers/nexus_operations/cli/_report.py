@@ -198,10 +198,16 @@ class Lines:
             return [outcome.op_id, *_state(outcome.operation), outcome.operation.status.message]
         return [outcome.op_id, "still", *(_state(snapshot) if snapshot else ["running"])]
 
+    def _until_beat(self) -> float:
+        """Return the seconds to wait for the next heartbeat, as far as a thread can wait."""
+        assert self._heartbeat is not None
+        left = self._written + self._heartbeat - time.monotonic()
+        return min(max(left, 0.01), threading.TIMEOUT_MAX)
+
     def _beat(self) -> None:
         """Print a line whenever none was for too long; runs in a thread of its own."""
         assert self._heartbeat is not None
-        while not self._over.wait(max(self._written + self._heartbeat - time.monotonic(), 0.01)):
+        while not self._over.wait(self._until_beat()):
             with self._lock:
                 if time.monotonic() - self._written < self._heartbeat or self._over.is_set():
                     continue
