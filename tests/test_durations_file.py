@@ -8,6 +8,7 @@ import os
 import re
 import socket
 import stat
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -273,6 +274,18 @@ def test_the_default_is_in_the_cache_directory(monkeypatch: pytest.MonkeyPatch) 
     assert default_durations() == Path.home() / ".cache/nexus-operations/durations.json"
 
 
+NO_HOME = """
+from pathlib import Path
+from nexus_operations.cli import main
+
+def home():
+    raise RuntimeError("Could not determine home directory.")
+
+Path.home = home
+main()
+"""
+
+
 class TestCommand:
     @pytest.fixture
     def command(self, nexus_simulator: Simulator) -> Command:
@@ -302,6 +315,21 @@ class TestCommand:
         assert done.returncode == 0, done.stderr
         assert str(path) in done.stderr
         assert len(load_durations(path)) == 1
+
+    def test_without_a_home_directory_there_is_none(self, command: Command) -> None:
+        op_id = command.simulator.start(Life(duration=0))
+        unset = ("NEXUS_DURATIONS", "XDG_CACHE_HOME", "LOCALAPPDATA")
+        done = subprocess.run(
+            [sys.executable, "-c", NO_HOME, "wait", op_id],
+            env={name: value for name, value in command.env.items() if name not in unset},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.startswith("durations are not remembered: there is no home directory")
+        assert len(done.stderr.splitlines()) == 1
 
     def test_the_help_says_so(self, command: Command) -> None:
         said = " ".join(command("wait", "--help").stdout.split())

@@ -15,7 +15,7 @@ import typer
 from nexus_operations import Client
 
 from ._ids import text_of
-from ._output import secrets
+from ._output import complain, secrets
 
 SECRET_VARIABLE = "NEXUS_SECRET"  # noqa: S105  (a name, not a secret)
 UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -32,8 +32,8 @@ def duration(text: str) -> float | None:
     parts = re.findall(PART, word)
     units = [unit for _, unit in parts]
     falling = sorted(set(units), key=lambda unit: -UNITS[unit]) == units
-    whole = re.fullmatch(rf"(?:{PART}\s*)+", word) and (len(units) == 1 or "" not in units)
-    if not (whole and falling):
+    whole = not re.sub(rf"{PART}\s*", "", word) and (len(units) == 1 or "" not in units)
+    if not (parts and whole and falling):
         raise typer.BadParameter(f"{text!r} is no duration such as 90, 90s, 15m, 1h30m, 2d or none")
     return sum(float(number) * UNITS[unit] for number, unit in parts)
 
@@ -167,14 +167,21 @@ def is_given(context: typer.Context, name: str) -> bool:
     return source is not None and source.name == "COMMANDLINE"
 
 
-def default_durations() -> Path:
-    """Return the file of the command's memory, in the user's cache directory."""
-    if sys.platform == "win32":
-        root = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-    elif sys.platform == "darwin":
-        root = Path.home() / "Library" / "Caches"
-    else:
-        root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+def default_durations() -> Path | None:
+    """Return the file of the command's memory, in the user's cache directory.
+
+    Without a home directory that is said, and there is no memory.
+    """
+    try:
+        if sys.platform == "win32":
+            root = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+        elif sys.platform == "darwin":
+            root = Path.home() / "Library" / "Caches"
+        else:
+            root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    except RuntimeError:
+        complain("durations are not remembered: there is no home directory (see --durations)")
+        return None
     return Path(root) / "nexus-operations" / "durations.json"
 
 
