@@ -22,6 +22,20 @@ from generator.patterns import FORMATS, PatternError, combine, translate
         (r"^[\w.-]+@[\w-]+$", ["a.b@c-d"], ["a b@c", "@c"]),
         (r"^(?<x>a|b)\k<x>$", ["aa", "bb"], ["ab"]),
         (r"^(a|b)\1$", ["aa"], ["ab"]),
+        (r"^(\")?[a-z]+\1$", ["abc", '"abc"'], ['"abc', 'abc"']),
+        (r"^(?:(a)|b)\1c$", ["bc", "aac"], ["ac", "bac"]),
+        (r"^(?<q>')?x\k<q>$", ["x", "'x'"], ["'x"]),
+        (r"^(?:(.)(?!.*\1))*$", ["abc", ""], ["aba"]),
+        (r"^(?!.*(.)\1{2}).*$", ["aab"], ["aaab"]),
+        (r"^(a)(b)(c)(d)(e)(f)(g)(h)(i)(j)\10$", ["abcdefghijj"], ["abcdefghija0"]),
+        (r"^[--/]$", ["-", ".", "/"], [",", "0"]),
+        (r"^[a-z--b]$", ["-", "z", "A"], [",", "{"]),
+        (r"^[\w-.]$", ["a", "-", "."], ["/"]),
+        (r"^[a-]$", ["a", "-"], ["b"]),
+        (r"^[-a]$", ["a", "-"], ["b"]),
+        (r"^[+--]$", ["+", ",", "-"], ["."]),
+        (r"^[^^]$", ["a"], ["^"]),
+        (r"^[\\-\]]$", ["\\", "]"], ["a", "-"]),
         (r"^\u00e9\x41$", ["éA"], ["eA"]),
         (r"^\u{1F600}$", ["\U0001f600"], ["u"]),
         (r"^\ud83d\ude00$", ["\U0001f600"], [""]),
@@ -47,7 +61,24 @@ def test_a_pattern_matches_what_ecmascript_matches(
 
 
 @pytest.mark.parametrize(
-    "pattern", [r"\p{L}", "(?i)a", "[a", "a)", "(a", "a**", "\\", r"(?<=a*)b", r"\q", r"\u12"]
+    "pattern",
+    [
+        r"^(?:(a)|b)+\1$",
+        r"^(?:(a)?b){2}\1$",
+        r"\100",
+        "[a",
+        "[a-",
+        "[z-a]",
+        r"\p{L}",
+        "(?i)a",
+        "a)",
+        "(a",
+        "a**",
+        "\\",
+        r"(?<=a*)b",
+        r"\q",
+        r"\u12",
+    ],
 )
 def test_a_pattern_without_an_equal_is_refused(pattern: str) -> None:
     with pytest.raises(PatternError):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import warnings
+from importlib import import_module
+from typing import Any
 
 SPACE = r"\t\n\v\f\r \xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
 NO_SPACE = (
@@ -53,6 +55,9 @@ def translate(pattern: str) -> str:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             re.compile(result)
+        if _References(result).may_be_unset:
+            result = _Translator(pattern, is_unset_empty=True).run()
+            re.compile(result)
     except (re.error, Warning, OverflowError, RecursionError) as error:
         raise PatternError(f"no regular expression that Python knows ({error})") from error
     return result
@@ -71,12 +76,84 @@ def combine(patterns: list[str]) -> str | None:
     )
 
 
-class _Translator:
-    """Reads a pattern from left to right."""
+class _References:
+    """Finds references to groups that took no part in a match.
+
+    To those, ECMA-262 matches nothing at all, and Python does not match. Where a group is repeated,
+    ECMA-262 also forgets with each turn what the groups in it matched.
+
+    Attributes:
+        may_be_unset: Whether there are any.
+
+    Raises:
+        PatternError: If one is to a group that is forgotten.
+    """
 
     def __init__(self, pattern: str) -> None:
+        self.may_be_unset = False
+        self._forgotten: set[int] = set()
+        parser: Any = import_module("re._parser")
+        self._walk(parser.parse(pattern), frozenset())
+
+    def _walk(self, items: Any, known: frozenset[int]) -> frozenset[int]:
+        """Return the groups that are set after some items, of which some are before."""
+        for kind, value in items:
+            match str(kind):
+                case "GROUPREF":
+                    if value not in known:
+                        self.may_be_unset = True
+                        if value in self._forgotten:
+                            text = f"it refers to group {value}, of which a repetition has no value"
+                            raise PatternError(text)
+                case "SUBPATTERN":
+                    known = self._walk(value[3], known) | ({value[0]} - {None})
+                case "MAX_REPEAT" | "MIN_REPEAT":
+                    least, most, body = value
+                    if most > 1:
+                        self._forgotten |= _groups(body)
+                    after = self._walk(body, known - self._forgotten)
+                    known = known | after if least else known
+                case "BRANCH":
+                    known = frozenset.intersection(*(self._walk(one, known) for one in value[1]))
+                case "ASSERT":
+                    known = self._walk(value[1], known)
+                case "ASSERT_NOT":
+                    self._walk(value[1], known)
+                case _:
+                    pass
+        return known
+
+
+def _groups(items: Any) -> set[int]:
+    """Return the groups in a parsed pattern."""
+    found = set[int]()
+    for kind, value in items:
+        match str(kind):
+            case "SUBPATTERN":
+                found |= _groups(value[3]) | ({value[0]} - {None})
+            case "MAX_REPEAT" | "MIN_REPEAT":
+                found |= _groups(value[2])
+            case "BRANCH":
+                found = found.union(*map(_groups, value[1]))
+            case "ASSERT" | "ASSERT_NOT":
+                found |= _groups(value[1])
+            case _:
+                pass
+    return found
+
+
+class _Translator:
+    """Reads a pattern from left to right.
+
+    Args:
+        pattern: The pattern.
+        is_unset_empty: Whether to write that a group that took no part is referred to as empty.
+    """
+
+    def __init__(self, pattern: str, *, is_unset_empty: bool = False) -> None:
         self._pattern = pattern
         self._at = 0
+        self._is_unset_empty = is_unset_empty
 
     def run(self) -> str:
         parts: list[str] = []
@@ -118,23 +195,29 @@ class _Translator:
         if negated:
             self._take()
         parts: list[str] = []
-        while True:
-            if self._at >= len(self._pattern):
-                raise PatternError("a character class does not end")
-            character = self._take()
-            if character == "]":
-                break
-            if character == "\\":
-                parts.append(self._escape(in_class=True))
-            elif character in "[&~|":
-                parts.append("\\" + character)
-            else:
-                parts.append(character)
+        while not self._pattern.startswith("]", self._at):
+            first, is_set = self._of_class()
+            parts.append(first)
+            if not re.match(r"-[^]]", self._pattern[self._at :], re.DOTALL):
+                continue
+            self._take()
+            last, is_other_set = self._of_class()
+            # A hyphen beside a set of characters is only itself.
+            parts.append(rf"\-{last}" if is_set or is_other_set else f"-{last}")
+        self._take()
         if not parts:
             return r"(?s:.)" if negated else r"(?!)"
-        # Two hyphens would begin a set difference in a later Python.
-        body = "".join(parts).replace("--", r"-\-")
-        return f"[{'^' if negated else ''}{body}]"
+        return f"[{'^' if negated else ''}{''.join(parts)}]"
+
+    def _of_class(self) -> tuple[str, bool]:
+        """Return the next part of a character class, and whether it is more than a character."""
+        character = self._take()
+        if character == "":
+            raise PatternError("a character class does not end")
+        if character == "\\":
+            is_set = self._pattern[self._at : self._at + 1] in tuple("dDwWsS")
+            return self._escape(in_class=True), is_set
+        return ("\\" + character if character in "[&~|-^" else character), False
 
     def _escape(self, *, in_class: bool) -> str:
         character = self._take()
@@ -156,10 +239,15 @@ class _Translator:
         if character == "0" and not self._pattern[self._at : self._at + 1].isdigit():
             return r"\x00"
         if character in "123456789" and not in_class:
-            return "\\" + character
+            digits = re.match(r"[0-9]*", self._pattern[self._at :])
+            number = character + self._take(len(digits[0]) if digits else 0)
+            if len(number) > 2:
+                raise PatternError(f"`\\{number}` is no group in Python's `re`")
+            return f"(?({number})\\{number})" if self._is_unset_empty else f"\\{number}"
         if character == "k" and (name := re.match(r"<(\w+)>", self._pattern[self._at :])):
             self._take(len(name[0]))
-            return f"(?P={name[1]})"
+            reference = f"(?P={name[1]})"
+            return f"(?({name[1]}){reference})" if self._is_unset_empty else reference
         # What PCRE and Python add has no other meaning in ECMA-262.
         if character in "AzZ" and not in_class:
             return r"^" if character == "A" else r"\Z"
