@@ -7,12 +7,15 @@ import os
 import re
 import shlex
 import signal
+import socket
+import struct
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from nexus_operations import __version__
+from nexus_operations import WaitState, __version__
+from nexus_operations.cli._ids import Ids, word_of
 from nexus_operations.simulator import Life, Simulator, Trouble
 
 from tests.command import CANCELLED, COMMAND, FAILS, SOON, STUCK, Command
@@ -58,8 +61,30 @@ class TestExitCodes:
             (["wait"], "no ids"),
             (["wait", "op_1", "--heartbeat", "0"], "more than 0"),
             (["wait", "op_1", "--pace", "0"], "pace must be more than 0"),
+            (["wait", "op_1", "--pace", "nan"], "pace must be more than 0"),
+            (["wait", "op_1", "--max-rate", "nan"], "max_rate must be more than 0"),
+            (["wait", "op_1", "--max-rate", "inf"], "max_rate must be more than 0"),
+            (["wait", "op_1", "--max-rate", "0"], "max_rate must be more than 0"),
+            (["wait", "op_1", "--max-wait", "999999999999999d"], "max_wait must be at most"),
+            (["wait", "op_1", "--max-outage", "9" * 400], "max_outage must be 0 or more"),
+            (["wait", "op_1", "--max-wait", "1e300"], "is no duration"),
+            (["wait", "op_1", "--max-wait", ""], "is no duration"),
+            (["wait", "op_1", "--max-wait", "1" * 40 + "x"], "is no duration"),
+            (["wait", "op_1", "{", "-"], "{ is no state of a wait"),
+            (["simulate", "--speed", "nan"], "speed must be more than 0 and finite"),
+            (["simulate", "--speed", "inf"], "speed must be more than 0 and finite"),
+            (["contract", "op_1", "--max-rate", "nan"], "--max-rate must be more than 0"),
+            (["contract", "op_1", "--max-rate", "inf"], "--max-rate must be more than 0"),
+            (["contract", "op_1", "--max-rate", "-1"], "-1.0 is not in the range"),
+            (["contract", "op_1", "--max-latency", "nan"], "is no duration"),
+            (["contract", "op_1", "--max-latency", "9" * 400], "--max-latency must be 0 or more"),
+            (["contract", "op_1", "--max-latency", "9999999d"], "--max-latency must be at most"),
+            (["contract", "op_1", "--private-key", "file"], "--private-key needs --certificate"),
+            (["contract", ".."], "OP must not be a relative path segment"),
+            (["contract", "\udcff"], "OP must have no control characters"),
+            (["contract", "op_1", "-p", "\udcff"], "--project must have no control characters"),
         ],
-        ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+        ids=lambda value: ascii(" ".join(value))[:60] if isinstance(value, list) else "",
     )
     def test_2_usage(self, command: Command, words: list[str], said: str) -> None:
         done = command(*words)
@@ -140,7 +165,18 @@ class TestExitCodes:
         assert done.returncode == 3, done.stderr
         assert len(command.simulator.service.requests) == before + 1
 
-    @pytest.mark.parametrize("word", ["{", "{}", '{"op_id": "op_1", "started_at": -1}'])
+    @pytest.mark.parametrize(
+        "word",
+        [
+            "{",
+            "{}",
+            '{"op_id": "op_1", "started_at": -1}',
+            '{"op_id": "op_1", "started_at": NaN}',
+            '{"op_id": "op_1", "started_at": 1%s}' % ("0" * 5000),
+            '{"": ' * 10_000,
+        ],
+        ids=lambda word: word[:60],
+    )
     def test_2_what_is_no_state(self, command: Command, word: str) -> None:
         done = command("wait", word)
         assert done.returncode == 2
@@ -222,6 +258,45 @@ class TestIds:
             timeout=60,
         )
         assert done.returncode == 0, done.stderr
+
+    @pytest.mark.parametrize("words", [["get"], ["wait"], ["wait", "--json"]])
+    def test_what_is_no_state_is_an_error_of_its_own(
+        self, command: Command, words: list[str]
+    ) -> None:
+        ids = [command.simulator.start(Life(duration=0)) for _ in range(2)]
+        bad = '{"op_id":"op_3"}'
+        read = [ids[0], bad, "{\x1b[2J", '{"":' * 100_000, bad, "..", ids[1]]
+        done = command(*words, "-", stdin="\n".join(read))
+        assert done.returncode == 4, done.stderr
+        lines = (done.stdout + done.stderr).splitlines()
+        assert len(lines) == 6
+        assert all(any(op_id in line and "Finished" in line for line in lines) for op_id in ids)
+        (about,) = (line for line in lines if "op_3" in line)
+        assert "no state of a wait: state must be an object with op_id and started_at" in about
+        assert "\x1b" not in done.stdout + done.stderr
+        assert command.simulator.service.request_count == 2
+
+    def test_a_state_is_a_word_that_steers_nothing(self) -> None:
+        state = WaitState("op ##vso[x] \u00e9", 1.0)
+        word = word_of(state)
+        assert not re.search("##| |\u00e9", word)
+        assert Ids([word]).known == [state]
+
+    def test_standard_input_that_breaks_off_can_be_resumed(self, command: Command) -> None:
+        op_id = command.simulator.start(STUCK)
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            theirs = socket.create_connection(server.getsockname())
+            ours = server.accept()[0]
+        with theirs, command.start("wait", op_id, "-", stdin=theirs) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            process.stdout.readline()
+            ours.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            ours.close()  # with a reset
+            said = process.stderr.read()
+            assert process.wait(30) == 2
+        assert "standard input cannot be read" in said
+        assert re.search(f"nexus-operations wait .*{op_id}", said)
 
     def test_an_empty_list_is_nothing_to_wait_for(self, command: Command) -> None:
         done = command("wait", "-", stdin="\n")

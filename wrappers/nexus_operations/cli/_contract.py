@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from nexus_operations._core import checks
 from nexus_operations._core.text import escape_text
 
 from ._options import (
@@ -91,8 +92,13 @@ def contract(
     if not max_latency:
         raise typer.BadParameter("--max-latency must be more than 0, and a bound")
     op_id = f"op_{op.rstrip('/').rpartition('/')[2]}" if "/" in op else op
-    if not op_id:
-        raise typer.BadParameter("the operation's id is empty")
+    try:
+        checks.seconds("--max-latency", max_latency)
+        checks.rate("--max-rate", max_rate)
+        checks.identifier("--project", project_id)
+        checks.identifier("OP", op_id)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
     from nexus_operations.contract import check_service
 
     try:
@@ -123,6 +129,8 @@ def contract(
 
 def _context(certificate: Path | None, private_key: Path | None) -> ssl.SSLContext | bool:
     """Return what the service's certificate is checked with, and ours is shown by."""
+    if certificate is None and private_key is not None:
+        raise typer.BadParameter("--private-key needs --certificate")
     if certificate is None:
         return True
     context = ssl.create_default_context()

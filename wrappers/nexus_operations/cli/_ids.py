@@ -36,9 +36,10 @@ class Ids:
         taken: The ids so far, in order.
         complete: Whether standard input was read to its end.
         on_complete: Called with their number once there are no more to come.
+        on_refused: Called with a word from standard input that is no state of a wait, and why.
 
     Raises:
-        typer.BadParameter: If there are none, and none can come.
+        typer.BadParameter: If there are none and none can come, or an argument is no state.
     """
 
     def __init__(self, words: list[str] | None) -> None:
@@ -53,9 +54,15 @@ class Ids:
             complain("Reading ids from the terminal; Ctrl-D on a line of its own ends them.")
             typed = list(_standard_input())
             words = [each for word in words for each in (typed if word == "-" else [word])]
+        for word in words:
+            try:
+                _read(word)
+            except ValueError as error:
+                raise typer.BadParameter(f"{escape_text(word)} is {error}") from None
         self._words = words
         self.taken: dict[str, str | WaitState] = {}
         self.on_complete: Callable[[int], None] = lambda _: None
+        self.on_refused: Callable[[str, ValueError], None] = lambda _, __: None
 
     @property
     def known(self) -> list[str | WaitState] | None:
@@ -72,7 +79,13 @@ class Ids:
     def __iter__(self) -> Iterator[str | WaitState]:
         for word in self._words:
             for each in _standard_input() if word == "-" else [word]:
-                op_id, given = _read(each)
+                try:
+                    op_id, given = _read(each)
+                except ValueError as error:
+                    if each not in self.taken:
+                        self.taken[each] = each
+                        self.on_refused(each, error)
+                    continue
                 if op_id not in self.taken:
                     self.taken[op_id] = given
                     yield given
@@ -81,21 +94,27 @@ class Ids:
 
 
 def word_of(wait: str | WaitState) -> str:
-    """Return a wait as a word that `_read` reads: JSON without blanks and control characters."""
+    """Return a wait as a word that `_read` reads: JSON without blanks and control characters.
+
+    Nor does it hold what begins a command to a CI system.
+    """
     if isinstance(wait, str):
         return escape_text(wait)
-    return json.dumps(wait.to_json(), separators=(",", ":")).replace(" ", "\\u0020")
+    word = json.dumps(wait.to_json(), separators=(",", ":"))
+    return word.replace(" ", "\\u0020").replace("##", "#\\u0023")
 
 
 def _read(word: str) -> tuple[str, str | WaitState]:
-    """Return the id in a word, and the word or the state that it is."""
+    """Return the id in a word, and the word or the state that it is.
+
+    Raises:
+        ValueError: If it looks like a state and is none.
+    """
     if word.startswith("{"):
         try:
             state = WaitState.from_json(json.loads(word))
-        except (TypeError, ValueError) as error:
-            raise typer.BadParameter(
-                f"{escape_text(word)} is no state of a wait: {error}"
-            ) from None
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ValueError(f"no state of a wait: {error}") from None
         return state.op_id, state
     return word, word
 

@@ -50,6 +50,13 @@ def wait(
         polled = True
         reporter.update(update)
 
+    outcomes: dict[str, Outcome] = {}
+
+    def end(outcome: Outcome) -> None:
+        outcomes[outcome.op_id] = outcome
+        reporter.outcome(outcome)
+
+    ids.on_refused = lambda word, error: end(Outcome(word, None, error))
     durations = None if durations_file is None else load_durations(durations_file)
     try:
         client = where.connect(**client_options, durations=durations)
@@ -62,17 +69,15 @@ def wait(
         )
     except (ValueError, TypeError) as error:
         raise typer.BadParameter(str(error)) from None
-    outcomes: dict[str, Outcome] = {}
     try:
         with client, reporter, contextlib.closing(cast("Any", iteration)):
             for outcome in iteration:
-                outcomes[outcome.op_id] = outcome
-                reporter.outcome(outcome)
+                end(outcome)
     except BaseException as error:
         if isinstance(error, (ValueError, TypeError)) and not polled:
             # About the environment: a proxy, a certificate.
             raise typer.BadParameter(str(error)) from None
-        if not isinstance(error, typer.BadParameter):
+        if polled or not isinstance(error, typer.BadParameter):
             interruption = Interruption.from_error(error)
             pending = ids.pending(outcomes) if interruption is None else interruption.states
             complete = ids.known is not None or ids.complete

@@ -29,9 +29,11 @@ EXAMPLE = "op_508fc5d1-e908-486d-9e7b-1dca99b80024"
 
 def serve(port: int, speed: float, samples: bool, secret: str | None) -> None:
     """Serve until Ctrl-C; raise `KeyboardInterrupt` for another signal."""
-    simulator = Simulator(port=port, speed=speed, secret=secret)
     try:
+        simulator = Simulator(port=port, speed=speed, secret=secret)
         simulator.up()
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
     except OSError as error:
         raise typer.BadParameter(f"port {port} cannot be used: {error.strerror}") from None
     try:
