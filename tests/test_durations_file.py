@@ -285,6 +285,14 @@ Path.home = home
 main()
 """
 
+UNREADABLE = """
+import os
+from nexus_operations.cli import main
+
+os.access = lambda *_, **__: False  # as for all but root
+main()
+"""
+
 
 class TestCommand:
     @pytest.fixture
@@ -315,6 +323,19 @@ class TestCommand:
         assert done.returncode == 0, done.stderr
         assert str(path) in done.stderr
         assert len(load_durations(path)) == 1
+
+    def test_one_that_may_not_be_read_is_no_error(self, command: Command, path: Path) -> None:
+        assert save_durations(knowing("kind"), path)
+        op_id = command.simulator.start(Life(duration=0))
+        done = subprocess.run(
+            [sys.executable, "-c", UNREADABLE, "wait", op_id, "--durations", str(path)],
+            env=command.env,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
 
     def test_without_a_home_directory_there_is_none(self, command: Command) -> None:
         op_id = command.simulator.start(Life(duration=0))

@@ -147,6 +147,7 @@ DurationsOption = Annotated[
         "--durations",
         envvar="NEXUS_DURATIONS",
         metavar="FILE",
+        readable=False,  # it is no error if it cannot be read
         help="Where it is remembered how long operations of each kind take, by which polls are"
         " timed; no ids and no secrets. By default durations.json in the user's cache directory"
         " (on Linux ~/.cache/nexus-operations).",
