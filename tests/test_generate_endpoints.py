@@ -514,8 +514,6 @@ class TestResponses:
         [
             ("names", [""]),
             ("names", [1]),
-            ("names", {"not": "a list"}),
-            ("list_items", {"not": "a list"}),
             ("counts", {"a": "b"}),
             ("distinct", [1, 1]),
             ("either", {}),
@@ -529,6 +527,15 @@ class TestResponses:
         call.answer = httpx.Response(200, json=value)
         with pytest.raises(msgspec.ValidationError):
             call(name, *(["i"] if name == "get_item" else []))
+
+    def test_an_object_where_a_list_is_documented_is_no_documented_response(
+        self, call: Caller
+    ) -> None:
+        call.answer = httpx.Response(200, json={"not": "a list"})
+        assert call("list_items").parsed is None
+        call.raises = True
+        with pytest.raises(msgspec.ValidationError):
+            call("list_items")
 
     def test_text_bytes_and_nothing(self, call: Caller) -> None:
         call.answer = httpx.Response(200, text="é")

@@ -28,6 +28,7 @@ from generator.patterns import FORMATS, PatternError, combine, translate
         (r"^(?:(.)(?!.*\1))*$", ["abc", ""], ["aba"]),
         (r"^(?!.*(.)\1{2}).*$", ["aab"], ["aaab"]),
         (r"^(a)(b)(c)(d)(e)(f)(g)(h)(i)(j)\10$", ["abcdefghijj"], ["abcdefghija0"]),
+        (r"^\B$", [""], ["a", "-"]),
         (r"^[--/]$", ["-", ".", "/"], [",", "0"]),
         (r"^[a-z--b]$", ["-", "z", "A"], [",", "{"]),
         (r"^[\w-.]$", ["a", "-", "."], ["/"]),

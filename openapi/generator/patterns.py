@@ -228,8 +228,11 @@ class _Translator:
         if character in "sS":
             inside = SPACE if character == "s" else NO_SPACE
             return inside if in_class else f"[{inside}]"
-        if character in "bB":
-            return r"\x08" if in_class and character == "b" else "\\" + character
+        if character == "b":
+            return r"\x08" if in_class else r"\b"
+        if character == "B" and not in_class:
+            # Python's own does not match in an empty text.
+            return r"(?!\b)"
         if character in LITERAL_ESCAPES:
             return LITERAL_ESCAPES[character]
         if character in "xu":

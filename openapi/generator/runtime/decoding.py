@@ -170,13 +170,18 @@ class Responses(Generic[T]):
         if documented is not None:
             try:
                 return cast(T, _parser(documented, response)(response))
-            except MALFORMED:
+            except MALFORMED as error:
                 # A status of trouble is worth more than the trouble with its body.
-                if response.is_success:
+                if response.is_success and (unexpected or not _is_other_type(error)):
                     raise
         if unexpected is not None:
             raise unexpected(response.status_code, response.content)
         return None
+
+
+def _is_other_type(error: Exception) -> bool:
+    """Return whether a body is of another JSON type than the documented list."""
+    return str(error).startswith("Expected `array`, got `object`") and " - at " not in str(error)
 
 
 def _parser(parsers: Mapping[str, Parser], response: httpx.Response) -> Parser:
