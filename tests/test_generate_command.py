@@ -108,6 +108,18 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str, str]] = {
         "#/components/schemas/S",
         "additionalProperties",
     ),
+    "required and forbidden": (
+        {"S": {"type": "object", "properties": {"a": {}, "b": False}, "required": ["b"]}},
+        {},
+        "#/components/schemas/S",
+        "its schema forbids it",
+    ),
+    "path items in a circle": (
+        {},
+        {"/a": {"$ref": "#/paths/~1b"}, "/b": {"$ref": "#/paths/~1a"}},
+        "#/paths/~1a",
+        "no such place",
+    ),
     "list of items": (
         {"S": {"type": "array", "items": [{}]}},
         {},

@@ -283,7 +283,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Package:
         }
     }
     paths["/shared"] = {
-        "$ref": "#/components/pathItems/Shared",
+        "$ref": "#/components/pathItems/Further",
         "post": {"operationId": "beside", "responses": {"200": body(ITEM)}},
         "additionalOperations": {
             "COPY": {"operationId": "copied", "responses": {"200": body(ITEM)}}
@@ -297,7 +297,11 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Package:
     }
     made = document(SCHEMAS, paths)
     shared = {"get": {"operationId": "shared", "responses": {"200": body(ITEM)}}}
-    made["components"]["pathItems"] = {"Shared": shared}
+    further = {
+        "$ref": "#/components/pathItems/Shared",
+        "put": {"operationId": "further", "responses": {"200": body(ITEM)}},
+    }
+    made["components"]["pathItems"] = {"Shared": shared, "Further": further}
     return Package(made, tmp_path_factory.mktemp("endpoints"))
 
 
@@ -465,9 +469,10 @@ class TestParameters:
         assert call.request.headers["body"] == "12"
 
     def test_operations_beside_a_reference_and_of_other_methods(self, call: Caller) -> None:
-        for name in ("shared", "beside", "copied"):
+        for name in ("shared", "further", "beside", "copied"):
             call(name, folder="default")
-        assert [request.method for request in call.requests] == ["GET", "POST", "COPY"]
+        methods = [request.method for request in call.requests]
+        assert methods == ["GET", "PUT", "POST", "COPY"]
         assert {request.url.path for request in call.requests} == {"/shared"}
 
     def test_operations_without_an_id_are_named_by_their_path(self, call: Caller) -> None:

@@ -305,7 +305,8 @@ class Annotator:
         taken = set[str]()
         for key, schema in self._properties(flat).items():
             if schema is False and key in required:
-                self._refuse(flat, key, "it is required, and `additionalProperties` forbids it")
+                what = "`additionalProperties`" if struct.is_closed else "its schema"
+                self._refuse(flat, key, f"it is required, and {what} forbids it")
             if schema is False and struct.is_closed:
                 continue
             if any(c in '\\"' or c < " " for c in key):

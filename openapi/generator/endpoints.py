@@ -221,10 +221,15 @@ class Endpoints:
                 else:
                     yield join(place, method), str(path), method, item, operation
 
-    def _item(self, node: Any, at: str) -> Any:
+    def _item(self, node: Any, at: str, seen: frozenset[str] = frozenset()) -> Any:
         """Return a path item; beside `$ref`, it has what that does not have."""
-        item, _ = self._document.resolve(node, at)
-        if item is node or not isinstance(item, dict):
+        if not isinstance(node, dict) or not isinstance(node.get("$ref"), str):
+            return node
+        target = canonical(node["$ref"])
+        if target in seen:
+            raise LookupError(target)
+        item = self._item(self._document.find(target), target, seen | {target})
+        if not isinstance(item, dict):
             return item
         beside = {key: value for key, value in node.items() if key != "$ref"}
         twice = beside.keys() & item.keys() - {"summary", "description"}

@@ -181,9 +181,9 @@ def _segment(name: str, value: Any, style: str, explode: bool) -> str:
     if style == "label":
         return "." + ("." if explode else ",").join(parts)
     if style == "matrix" and explode:
-        before = ";" if isinstance(value, dict) else f";{name}="
+        before = ";" if isinstance(value, dict) else f";{quote(name, safe='')}="
         return "".join(before + part for part in parts)
-    return (f";{name}=" if style == "matrix" else "") + ",".join(parts)
+    return (f";{quote(name, safe='')}=" if style == "matrix" else "") + ",".join(parts)
 
 
 def _listed(value: Any) -> list[Any]:
