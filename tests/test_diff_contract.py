@@ -419,6 +419,12 @@ PARAMETERS: dict[str, tuple[Any, Any, str, bool]] = {
         "style and explode changed from ('form', True) to ('form', False)",
         False,
     ),
+    "a deep object, which always has its pairs": (
+        with_order(schema={"type": "object"}, style="deepObject"),
+        with_order(schema={"type": "object"}, style="deepObject", explode=True, deprecated=True),
+        "deprecated added",
+        False,
+    ),
     "no default": (
         with_order(schema={"type": "string", "default": "up"}),
         with_order(),
@@ -770,3 +776,7 @@ def test_the_command_compares_two_files(tmp_path: Path) -> None:
     assert code("--old", old, "--new", bad) == 2
     assert code("--old", old, "--new", tmp_path / "none.yaml") == 2
     assert code("--old", old) == 2
+
+    mad = {"type": "string", "pattern": ["a"]}
+    bad.write_text(json.dumps(with_paths({"/x": {"get": {"responses": answer(mad)}}})))
+    assert code("--old", bad, "--new", bad) == 2

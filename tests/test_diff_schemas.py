@@ -98,12 +98,14 @@ WIDER: dict[str, tuple[Any, Any]] = {
         {"type": "integer", "format": "int32"},
         {"type": "integer", "format": "int64"},
     ),
-    "no format": ({"type": "string", "format": "email"}, text()),
+    "no format": (text(format="duration"), text()),
+    "fewer bits": (whole(format="int8"), whole(format="int16")),
+    "no bits": (whole(format="int64"), whole()),
     "another value": ({"enum": ["a"]}, {"enum": ["a", "b"]}),
     "no closed set": ({"type": "string", "enum": ["a"]}, text()),
     "a constant no more": ({"type": "string", "const": "a"}, text()),
     "null as well": (text(), {"type": ["string", "null"]}),
-    "one more type": ({"type": ["string", "integer"]}, {"type": ["string", "integer", "boolean"]}),
+    "one more type": ({"type": ["null", "integer"]}, {"type": ["null", "integer", "boolean"]}),
     "any number": (whole(), number()),
     "anything": (text(), {}),
     "anything again": (False, True),
@@ -210,7 +212,8 @@ OTHER: dict[str, tuple[Any, Any]] = {
         thing(**{"if": {"required": ["a"]}, "then": {"minProperties": 2}}),
         thing(**{"if": {"required": ["b"]}, "then": {"minProperties": 2}}),
     ),
-    "a date where text was": (text(), {"type": "string", "format": "date-time"}),
+    "a file where text was": (text(), text(format="binary")),
+    "another kind of time": (text(format="date-time"), text(format="date")),
     "another class": (ref("Part"), ref("Sheet")),
     "something else forbidden": (
         thing(**{"not": {"properties": {"title": {"const": "x"}}}}),
@@ -268,6 +271,7 @@ EQUAL: dict[str, tuple[Any, Any]] = {
     "open, with a note": (thing(), thing(additionalProperties={"description": "Whatever."})),
     "no lower bound": (text(), {"type": "string", "minLength": 0}),
     "not unique": (listing(), listing(uniqueItems=False)),
+    "a format of integers": (whole(format="int8"), whole(minimum=-128, maximum=127)),
     "any pattern": (text(), {"type": "string", "pattern": ".*"}),
     "notes": (
         text(),
@@ -318,10 +322,15 @@ TOLD: dict[str, tuple[Any, Any, str]] = {
         "default changed from none to False",
     ),
     "read-only": (text(), {"type": "string", "readOnly": True}, "readOnly added"),
-    "a discriminator": (
-        {"oneOf": [ref("Part"), ref("Sheet")]},
-        {"oneOf": [ref("Part"), ref("Sheet")], "discriminator": {"propertyName": "kind"}},
-        "discriminator",
+    "a format of integers that binds no text": (
+        text(format="int32"),
+        text(),
+        "format 'int32' removed",
+    ),
+    "a format that the client does not check": (
+        text(format="email"),
+        text(),
+        "format 'email' removed",
     ),
     "a known word": (
         {"type": "string", "x-extensible-enum": ["a"]},
@@ -402,6 +411,143 @@ TRAVEL: dict[str, tuple[Any, Any, bool, bool]] = {
 def test_what_begins_or_ends_to_travel(old: Any, new: Any, answers: bool, requests: bool) -> None:
     assert broken(changes(old, new, "answer")) == answers
     assert broken(changes(old, new, "request")) == requests
+
+
+def tagged(value: Any) -> Any:
+    return {"type": "object", "required": ["kind"], "properties": {"kind": value}}
+
+
+PETS = {name: tagged(text()) for name in ("Cat", "Dog")}
+TAGS = {"cat": "#/components/schemas/Cat", "dog": "Dog"}
+
+
+def pets(mapping: Any = None, name: str = "kind", keyword: str = "oneOf") -> Any:
+    discriminator = {"propertyName": name, **({"mapping": mapping} if mapping else {})}
+    return {keyword: [ref("Cat"), ref("Dog")], "discriminator": discriminator}
+
+
+PLAIN_PETS = {"oneOf": [ref("Cat"), ref("Dog")]}
+# Old, new, and whether that breaks answers, and requests.
+DISCRIMINATORS: dict[str, tuple[Any, Any, bool, bool]] = {
+    "another tag": (pets(TAGS), pets({**TAGS, "cat": "Dog", "feline": "Cat"}), True, True),
+    "a tag renamed": (pets(TAGS), pets({"feline": "Cat", "dog": "Dog"}), True, True),
+    "tags swapped": (pets(TAGS), pets({"cat": "Dog", "dog": "Cat"}), True, True),
+    "tags that are not said any more": (pets(TAGS), pets(), True, True),
+    "tags that are said now": (pets(), pets(TAGS), True, False),
+    "one more tag": (pets(TAGS), pets({**TAGS, "puppy": "Dog"}), True, False),
+    "one tag less": (pets({**TAGS, "puppy": "Dog"}), pets(TAGS), False, True),
+    "another property": (pets(TAGS), pets(TAGS, "sort"), True, True),
+    "none": (pets(TAGS), PLAIN_PETS, True, False),
+    "one where none was": (PLAIN_PETS, pets(TAGS), False, True),
+    "a tag spelt otherwise": (pets(TAGS), pets({"cat": "Cat", "dog": "Dog"}), False, False),
+}
+
+
+@pytest.mark.parametrize("nest", [False, True])
+@pytest.mark.parametrize(
+    ("old", "new", "answers", "requests"), DISCRIMINATORS.values(), ids=DISCRIMINATORS
+)
+def test_discriminators(old: Any, new: Any, answers: bool, requests: bool, nest: bool) -> None:
+    if nest:
+        old, new = ({"type": "array", "items": {"allOf": [one]}} for one in (old, new))
+    for where, breaks in (("answer", answers), ("request", requests)):
+        found = changes(old, new, where, **PETS)
+        assert found
+        assert broken(found) == breaks, where
+
+
+def test_a_discriminator_adds_nothing_to_branches_that_say_their_tags() -> None:
+    says = {"Cat": tagged({"const": "cat"}), "Dog": tagged({"const": "dog"})}
+    for where in ("answer", "request"):
+        for old, new in ((PLAIN_PETS, pets(TAGS)), (pets(TAGS), PLAIN_PETS)):
+            found = changes(old, new, where, **says)
+            assert found
+            assert not broken(found)
+
+
+def either(*branches: Any, keyword: str = "oneOf") -> Any:
+    return thing(properties={"p": {keyword: [*branches]}})
+
+
+OVERLAPS: dict[str, tuple[Any, Any, bool, bool]] = {
+    "a branch that allows more": (
+        either(text(maxLength=2), text(minLength=5)),
+        either(text(maxLength=6), text(minLength=5)),
+        True,
+        True,
+    ),
+    "a branch that allows less": (
+        either(text(maxLength=6), text(minLength=5)),
+        either(text(maxLength=2), text(minLength=5)),
+        True,
+        True,
+    ),
+    "a branch more": (
+        either(text(maxLength=2), whole()),
+        either(text(maxLength=2), whole(), text()),
+        True,
+        True,
+    ),
+    "branches of different types": (
+        either(text(maxLength=2), whole()),
+        either(text(maxLength=6), whole()),
+        True,
+        False,
+    ),
+    "branches of different ranges": (
+        either(whole(maximum=2), whole(minimum=9)),
+        either(whole(maximum=4), whole(minimum=9)),
+        True,
+        False,
+    ),
+    "branches that say their kind": (
+        either(*(tagged({"const": kind}) for kind in "ab")),
+        either(tagged({"const": "a"}), {**tagged({"const": "b"}), "maxProperties": 3}),
+        False,
+        True,
+    ),
+    "the same branch twice, and only one may hold": (
+        either(text(), text(), keyword="anyOf"),
+        either(text(), text()),
+        False,
+        True,
+    ),
+    "only one may hold, of different types": (
+        either(text(), whole(), keyword="anyOf"),
+        either(text(), whole()),
+        False,
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "answers", "requests"), OVERLAPS.values(), ids=OVERLAPS)
+def test_one_of_refuses_what_two_branches_allow(
+    old: Any, new: Any, answers: bool, requests: bool
+) -> None:
+    assert broken(changes(old, new, "answer")) == answers
+    assert broken(changes(old, new, "request")) == requests
+
+
+MEANINGLESS: dict[str, Any] = {
+    "a pattern that is a list": text(pattern=["a"]),
+    "a format that is a number": text(format=1),
+    "a bound without end": number(maximum=float("inf")),
+    "a bound that is none": whole(minimum=float("nan")),
+    "a multiple of text": number(multipleOf="2"),
+}
+
+
+@pytest.mark.parametrize("schema", MEANINGLESS.values(), ids=MEANINGLESS)
+def test_what_means_nothing_is_said_with_its_place(schema: Any) -> None:
+    with pytest.raises(CannotTellError, match=r"PUT /store"):
+        changes(number(), schema, "answer")
+
+
+def test_numbers_beyond_those_of_machines_are_compared() -> None:
+    large, larger = ({"enum": [10**400 + n]} for n in (0, 1))
+    assert broken(changes(large, larger, "answer"))
+    assert changes(large, copy.deepcopy(large), "answer") == []
 
 
 def mapped(schema: Any, **extra: Any) -> Any:
@@ -541,6 +687,16 @@ def test_a_text_parameter_takes_what_numbers_are_written_as() -> None:
     assert not broken(changes(whole(), text(), "parameter"))
     assert broken(changes(text(), whole(), "parameter"))
     assert broken(changes(whole(), {"type": "string", "pattern": "^a"}, "parameter"))
+    either = {"type": ["integer", "string"]}
+    assert not broken(changes(either, text(), "parameter"))
+    assert broken(changes(either, whole(), "parameter"))
+    assert broken(changes({**either, "pattern": "^a"}, text(pattern="^a"), "parameter"))
+
+
+def test_a_parameter_may_be_a_date_no_more() -> None:
+    assert broken(changes(text(format="date"), text(), "parameter"))
+    assert not broken(changes(text(format="email"), text(), "parameter"))
+    assert not broken(changes(text(), text(format="date-time"), "answer"))
 
 
 def test_positions_of_a_tuple() -> None:

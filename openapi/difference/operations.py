@@ -78,7 +78,6 @@ class Differ:
                 yield Change(True, where, words)
 
     def _operation(self, where: str, before: Operation, after: Operation) -> Iterator[Change]:
-        yield from self._names(where, before, after)
         if bool(before.node.get("deprecated")) != bool(after.node.get("deprecated")):
             word = "deprecated" if after.node.get("deprecated") else "no longer deprecated"
             yield Change(False, where, word)
@@ -100,6 +99,7 @@ class Differ:
             after.node.get("callbacks"), named=True
         ):
             yield Change(False, where, "callbacks changed: the generated client has none")
+        yield from self._names(where, before, after)
 
     def _names(self, where: str, before: Operation, after: Operation) -> Iterator[Change]:
         """Compare what the names of the generated module and function are made of."""

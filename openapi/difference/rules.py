@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Any
 
+from generator.patterns import FORMATS
+
 
 class Relation(Enum):
     """How the values that are allowed now are related to those that were."""
@@ -26,9 +28,9 @@ Verdict = tuple[Relation, str]
 SAME, WIDER, NARROWER, OTHER = Relation
 
 # Formats that hold all values of those before them, and no more.
-CHAINS = (("int32", "int64"), ("float", "double"))
-# The generated client makes an object of its own of these, where a `str` was.
-OBJECTS = {"date-time", "date", "time", "duration", "uuid", "binary", "byte"}
+CHAINS = (("float", "double"),)
+# The generated client takes and gives a file where a `str` was.
+FILES = {"binary"}
 
 
 def say(value: Any) -> str:
@@ -88,7 +90,7 @@ def _listed(values: list[Any]) -> str:
 
 
 def format_(key: str, old: Any, new: Any) -> Iterator[Verdict]:
-    """Compare formats; some hold others, some change the type of what is generated."""
+    """Compare formats: the client checks some; to the service, any may be a bound."""
     before, after = old or [], new or []
     for chain in CHAINS:
         if len(before) == len(after) == 1 and before[0] in chain and after[0] in chain:
@@ -98,11 +100,13 @@ def format_(key: str, old: Any, new: Any) -> Iterator[Verdict]:
                 yield (WIDER if steps > 0 else NARROWER), words
             return
     for relation, words in each(key, old, new):
-        moved = {str(f) for f in before} ^ {str(f) for f in after}
-        if moved & OBJECTS:
+        if FILES & ({*before} ^ {*after}):
             yield OTHER, f"{words}: the generated type changes"
-        else:
+        elif relation is NARROWER or FORMATS.keys() & ({*before} - {*after}):
             yield relation, words
+        else:
+            # The client let everything pass before; what the service takes now may be less.
+            yield (SAME if relation is WIDER else NARROWER), words
 
 
 def multiple(key: str, old: Any, new: Any) -> Iterator[Verdict]:
@@ -122,7 +126,7 @@ def multiple(key: str, old: Any, new: Any) -> Iterator[Verdict]:
 def _divides(small: Any, large: Any) -> bool:
     try:
         return math.isclose(large / small, round(large / small), rel_tol=1e-9)
-    except (TypeError, ZeroDivisionError, OverflowError):
+    except (ValueError, ZeroDivisionError, OverflowError):
         return False
 
 

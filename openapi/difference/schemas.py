@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Iterator
 from enum import Enum
 from typing import Any, NamedTuple
 
+from generator.endpoints import FRIENDLY
 from generator.patterns import PatternError, translate
 
 from .document import CannotTellError, mapping
@@ -65,20 +67,64 @@ class SchemaDiffer:
             return
         self._seen.add(key)
         before, after = self.old.of(old, where), self.new.of(new, where)
-        for relation, words in self._unions(old, new, before, after):
-            yield Change(way.breaks(relation), where, words)
+        yield from self._unions(where, old, new, way)
+        yield from self._tags(where, old, new, way)
         yield from self._shapes(where, before, after, way)
 
-    def _unions(
-        self, old: Schema, new: Schema, before: list[Shape], after: list[Shape]
-    ) -> Iterator[tuple[Relation, str]]:
+    def _unions(self, where: str, old: Schema, new: Schema, way: Travels) -> Iterator[Change]:
         """`oneOf` refuses what two branches allow; `anyOf` takes it."""
-        kinds = [shape.kind for shape in before]
-        if len(kinds) == len(set(kinds)) or len(before) != len(after):
-            return
         was, now = self.old.union(old), self.new.union(new)
         if was and now and was != now:
-            yield (WIDER if now == "anyOf" else NARROWER), f"{was} became {now}"
+            sides = ((self.old, old), (self.new, new))
+            if any(shapes.repeats(schema, where) for shapes, schema in sides):
+                relation = WIDER if now == "anyOf" else NARROWER
+                yield Change(way.breaks(relation), where, f"{was} became {now}")
+        elif was == now == "oneOf":
+            yield from self._overlaps(where, old, new, way)
+
+    def _overlaps(self, where: str, old: Schema, new: Schema, way: Travels) -> Iterator[Change]:
+        """What one branch allows beside another is refused: it may be more, the whole less."""
+        before, after = self.old.of(old, where), self.new.of(new, where)
+        pairs, gone, came = self._paired(before, after)
+        if way is Travels.ANSWER:
+            # Here a branch that allows less lets the whole allow more.
+            shapes, whole, other_way, several = self.old, before, Travels.REQUEST, gone
+            changed = [one for one, other in pairs if self._breaks(one, other, other_way)]
+            words = "a branch allows less"
+        else:
+            shapes, whole, other_way, several = self.new, after, Travels.ANSWER, came
+            changed = [other for one, other in pairs if self._breaks(one, other, other_way)]
+            words = "a branch allows more"
+        if self.new.tags(new, where) and self.old.tags(old, where):
+            return  # no value has two tags
+        for shape in [*changed, *several]:
+            beside = [one for one in whole if one is not shape]
+            if any(shapes.overlap(shape, one, where) for one in beside):
+                yield Change(True, where, f"{words}, and oneOf refuses what two allow")
+                return
+
+    def _breaks(self, old: Shape, new: Shape, way: Travels) -> bool:
+        return any(change.breaking for change in self._aside().shape("", old, new, way))
+
+    def _tags(self, where: str, old: Schema, new: Schema, way: Travels) -> Iterator[Change]:
+        """The client reads a branch by its tag, and refuses unknown tags."""
+        sides = self.old.tags(old, where), self.new.tags(new, where)
+        for was, now in itertools.zip_longest(*sides):
+            if was is None or now is None:
+                relation = NARROWER if was is None else WIDER
+                word = "added" if was is None else "removed"
+                for only in filter(None, (was, now)):
+                    breaks = way.breaks(relation) and not only.said
+                    yield Change(breaks, where, f"discriminator {say(only.name)} {word}")
+            elif was.name != now.name:
+                yield Change(True, where, f"told apart by {say(now.name)}, was {say(was.name)}")
+            else:
+                known, used = was.chosen, now.chosen
+                if way is not Travels.ANSWER:
+                    known, used = now.allowed, was.chosen
+                for tag in [tag for tag in used if known.get(tag) != used[tag]]:
+                    words = f"{was.name} {say(tag)}: {was.chosen.get(tag)} became "
+                    yield Change(True, where, words + str(now.chosen.get(tag)))
 
     def _shapes(
         self, where: str, before: list[Shape], after: list[Shape], way: Travels
@@ -86,6 +132,13 @@ class SchemaDiffer:
         pairs, gone, new = self._paired(before, after)
         for one, other in pairs:
             yield from self.shape(where, one, other, way)
+        texts = [shape for shape in after if shape.kind == "string"]
+        if way is Travels.PARAMETER and len(texts) == 1 and not new:
+            # In text, a string holds what any of these is written as.
+            for shape in [shape for shape in gone if shape.kind in TEXT]:
+                gone.remove(shape)
+                yield Change(False, where, f"{shape.kind} is one of string now")
+                yield from self.shape(where, Shape("string"), texts[0], way)
         if not gone and not new:
             return
         if len(gone) == 1 and len(new) == 1:
@@ -159,6 +212,9 @@ class SchemaDiffer:
                 continue  # the caller's: operations.py
             for relation, words in rule(key, before.get(key), after.get(key)):
                 yield Change(way.breaks(relation), where, words)
+        lost = {*before.get("format", ())} - {*after.get("format", ())}
+        if way is Travels.PARAMETER and lost & FRIENDLY.keys():
+            yield Change(True, where, "the argument is of another type")
         yield from self._forbidden(where, before.get("not", []), after.get("not", []), way)
         yield from self._known_values(where, before, after, way)
         yield from self._object(where, before, after, way)

@@ -14,7 +14,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
+
+from generator.document import canonical
+from generator.schemas import INTEGER_FORMATS
 
 from .document import CannotTellError, Document, listed, mapping
 
@@ -23,6 +26,7 @@ Facts = dict[str, Any]
 
 # A bound of a number is a pair, so that pairs compare as the bounds do: `low` is (5, False) for "at
 # least 5", (5, True) for "more than 5"; `high` is (5, True) for "at most", (5, False) for "less".
+UNION = ("oneOf", "anyOf")
 LOWER = ("low", "minLength", "minItems", "minProperties")
 UPPER = ("high", "maxLength", "maxItems", "maxProperties")
 ONE_SCHEMA = (
@@ -100,6 +104,21 @@ class Shape:
         return Shape(kind, kept)
 
 
+class Tags(NamedTuple):
+    """How a union tells its branches apart, by a property.
+
+    Attributes:
+        chosen: The branch of each tag, as the generated client reads it.
+        allowed: The same, with the names of the branches: OpenAPI lets them stand as well.
+        said: Whether nothing depends on it: there is one branch, or all say their tags themselves.
+    """
+
+    name: str
+    chosen: dict[str, str]
+    allowed: dict[str, str]
+    said: bool
+
+
 class Shapes:
     """The shapes of one document's schemas."""
 
@@ -121,6 +140,49 @@ class Shapes:
             self._known[key] = _distinct(shape for facts in found for shape in self._split(facts))
         return self._known[key]
 
+    def tags(self, schema: Schema, place: str) -> list[Tags]:
+        """Return how the unions of a schema tell their branches apart, in their order."""
+        found: list[Tags] = []
+        seen: set[int] = set()
+        waiting = list(schema)
+        while waiting:
+            node = mapping(self.document.resolve(waiting.pop(0), place))
+            if id(node) in seen:
+                continue
+            seen.add(id(node))
+            waiting += [one for key in ("allOf", *UNION) for one in listed(node.get(key))]
+            discriminator = mapping(node.get("discriminator"))
+            members = listed(node.get("oneOf")) or listed(node.get("anyOf"))
+            members = [one for one in members if mapping(one).get("type") != "null"]
+            references = [mapping(one).get("$ref") for one in members]
+            if members and discriminator and all(isinstance(one, str) for one in references):
+                found.append(self._tags(discriminator, [str(one) for one in references], place))
+        return found
+
+    def _tags(self, discriminator: dict[str, Any], references: list[str], place: str) -> Tags:
+        name = str(discriminator.get("propertyName"))
+        chosen: dict[str, str] = {}
+        for tag, target in mapping(discriminator.get("mapping")).items():
+            pointer = str(target) if "/" in str(target) else f"#/components/schemas/{target}"
+            chosen[str(tag)] = canonical(pointer)
+        implied = {one.rpartition("/")[2]: canonical(one) for one in references}
+        chosen |= {tag: one for tag, one in implied.items() if one not in chosen.values()}
+        said = len(references) == 1
+        said = said or all(self._says(one, name, chosen, place) for one in chosen.values())
+        return Tags(name, chosen, {**implied, **chosen}, said)
+
+    def _says(self, pointer: str, name: str, chosen: dict[str, str], place: str) -> bool:
+        """Tell whether a branch itself allows no tag but its own."""
+        own = {tag for tag, target in chosen.items() if target == pointer}
+        for shape in self.of((self.document.resolve({"$ref": pointer}, place),), place):
+            schema = shape.facts.get("properties", {}).get(name)
+            if schema is None or name not in shape.facts.get("required", ()):
+                return False
+            values = [one.facts.get("enum") for one in self.of(schema, place)]
+            if not all(value is not None and {*map(str, value)} <= own for value in values):
+                return False
+        return True
+
     def travel(self, schema: Schema, hidden: str) -> bool:
         """Tell whether a property travels, which `readOnly` or `writeOnly` may deny."""
         return not any(shape.facts.get(hidden) for shape in self.of(schema, ""))
@@ -128,10 +190,58 @@ class Shapes:
     def union(self, schema: Schema) -> str | None:
         """Return which keyword makes a schema a union of several, `null` apart."""
         node = mapping(self.document.resolve(schema[0])) if len(schema) == 1 else {}
-        for key in ("oneOf", "anyOf"):
+        for key in UNION:
             if sum(mapping(one).get("type") != "null" for one in listed(node.get(key))) > 1:
                 return key
         return None
+
+    def repeats(self, schema: Schema, place: str) -> bool:
+        """Tell whether two branches of a union have values of one type."""
+        node = mapping(self.document.resolve(schema[0], place)) if len(schema) == 1 else {}
+        kinds = [
+            {shape.kind for shape in self.of((branch,), place)}
+            for key in UNION
+            for branch in listed(node.get(key))
+        ]
+        return any(
+            one & other or "any" in one | other or {"integer", "number"} <= one | other
+            for index, one in enumerate(kinds)
+            for other in kinds[:index]
+            if one and other
+        )
+
+    def overlap(self, one: Shape, other: Shape, place: str) -> bool:
+        """Tell whether two shapes may have a value in common."""
+        kinds = {one.kind, other.kind}
+        if len(kinds) > 1 and kinds != {"integer", "number"} and "any" not in kinds:
+            return False
+        a, b = one.facts, other.facts
+        if "enum" in a and "enum" in b:
+            return any(value in b["enum"] for value in a["enum"])
+        for left, right in ((a, b), (b, a)):
+            if "low" in left and "high" in right and left["low"][0] > right["high"][0]:
+                return False
+            closed = (
+                left.get("additionalProperties") == (False,) and "patternProperties" not in left
+            )
+            named = left.get("properties", {})
+            if closed and any(name not in named for name in right.get("required", ())):
+                return False
+        shared = a.get("properties", {}).keys() & b.get("properties", {}).keys()
+        return not any(
+            self._apart(a["properties"][name], b["properties"][name], place)
+            for name in shared & a.get("required", set()) & b.get("required", set())
+        )
+
+    def _apart(self, one: Schema, other: Schema, place: str) -> bool:
+        return not any(
+            "enum" not in left.facts
+            or "enum" not in right.facts
+            or any(value in right.facts["enum"] for value in left.facts["enum"])
+            for left in self.of(one, place)
+            for right in self.of(other, place)
+            if left.kind == right.kind or "any" in (left.kind, right.kind)
+        )
 
     def _expand(
         self, node: Any, seen: frozenset[int], place: str, name: str | None = None
@@ -142,6 +252,7 @@ class Shapes:
         if not isinstance(node, dict):
             return [] if node is False else [{}]
         seen |= {id(node)}
+        _check(node, place)
         if isinstance(reference := node.get("$ref", node.get("$dynamicRef")), str):
             return self._reference(node, reference, seen, place)
         own = _own(node)
@@ -222,6 +333,8 @@ class Shapes:
                 del facts[key]
         if "pattern" in facts:
             facts["pattern"] = [p for p in facts["pattern"] if p not in MATCH_ALL]
+        if kind == "integer":
+            _bound_by_format(facts)
         if kind == "integer" and "low" in facts:
             value, exclusive = facts["low"]
             facts["low"] = (math.floor(value) + 1 if exclusive else math.ceil(value), False)
@@ -241,6 +354,26 @@ class Shapes:
 NOTES = ("description", "summary", "title", "example", "examples", "externalDocs", "$comment")
 MATCH_ALL = {"", ".*", "^.*$", "^.*", ".*$", "^", "$"}
 UNIONS = {"$ref", "$dynamicRef", "allOf", "anyOf", "oneOf"}
+
+
+TEXTS = ("pattern", "format", "contentMediaType", "contentEncoding")
+NUMBERS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
+
+
+def _check(node: dict[str, Any], place: str) -> None:
+    """Refuse what cannot be compared.
+
+    Raises:
+        CannotTellError: If a keyword has a value that means nothing.
+    """
+    for key in TEXTS:
+        if key in node and not isinstance(node[key], str):
+            raise CannotTellError(place, f"{key} is no text")
+    for key in (*NUMBERS, *LOWER[1:], *UPPER[1:]):
+        if isinstance(value := node.get(key), float) and not math.isfinite(value):
+            raise CannotTellError(place, f"{key} is no number that can be compared")
+    if "multipleOf" in node and not _is_number(node["multipleOf"]):
+        raise CannotTellError(place, "multipleOf is no number")
 
 
 def _own(node: dict[str, Any]) -> Facts:
@@ -334,6 +467,15 @@ def _bounds(node: dict[str, Any], facts: Facts) -> None:
         facts["high"] = min(high)
 
 
+def _bound_by_format(facts: Facts) -> None:
+    """Say a format of integers as the bounds that it is."""
+    for found in [one for one in facts.get("format", ()) if one in INTEGER_FORMATS]:
+        low, high = INTEGER_FORMATS[found]
+        facts["low"] = max((low, False), facts.get("low", (low, False)))
+        facts["high"] = min((high, True), facts.get("high", (high, True)))
+        facts["format"] = [one for one in facts["format"] if one != found]
+
+
 def _both(left: list[Facts], right: list[Facts] | None, place: str) -> list[Facts]:
     """Return every pair of branches that can hold at once, merged."""
     if right is None:
@@ -421,5 +563,5 @@ def _type(value: Any) -> str:
     if isinstance(value, bool):
         return "boolean"
     if isinstance(value, int | float):
-        return "integer" if float(value).is_integer() else "number"
+        return "integer" if isinstance(value, int) or value.is_integer() else "number"
     return {dict: "object", list: "array"}.get(type(value), "string")
