@@ -192,7 +192,9 @@ class TestExitCodes:
         said = process.stderr.read()
         process.stderr.close()
         assert process.wait(30) == 130
-        assert f"nexus-operations watch {op_id}" in said
+        state = json.loads(shlex.split(said.partition("To resume:\n")[2])[-1])
+        assert state["op_id"] == op_id
+        assert state["polls"] >= 1
         assert "Traceback" not in said
 
     def test_130_with_many_ids(self, command: Command) -> None:
@@ -264,14 +266,14 @@ class TestIds:
         self, command: Command, words: list[str]
     ) -> None:
         ids = [command.simulator.start(Life(duration=0)) for _ in range(2)]
-        bad = '{"op_id":"op_3"}'
+        bad = '{"op_id":"op_z"}'
         read = [ids[0], bad, "{\x1b[2J", '{"":' * 100_000, bad, "..", ids[1]]
         done = command(*words, "-", stdin="\n".join(read))
         assert done.returncode == 4, done.stderr
         lines = (done.stdout + done.stderr).splitlines()
         assert len(lines) == 6
         assert all(any(op_id in line and "Finished" in line for line in lines) for op_id in ids)
-        (about,) = (line for line in lines if "op_3" in line)
+        (about,) = (line for line in lines if "op_z" in line)
         assert "no state of a wait: state must be an object with op_id and started_at" in about
         assert "\x1b" not in done.stdout + done.stderr
         assert command.simulator.service.request_count == 2

@@ -300,9 +300,13 @@ class TestCommand:
         return Command(nexus_simulator)
 
     def test_it_remembers(self, command: Command, path: Path) -> None:
-        op_id = command.simulator.start(Life(duration=4))
-        done = command("wait", op_id, "--durations", str(path))
-        assert done.returncode == 0, done.stderr
+        op_id = command.simulator.start(Life(duration=10_000, items=10_000))
+        with command.start("watch", op_id, "--durations", str(path)) as process:
+            assert process.stdout is not None
+            process.stdout.readline()  # it was seen running
+            command.simulator.end(op_id)
+            process.communicate(timeout=60)
+        assert process.returncode == 0
         assert len(load_durations(path)) == 1
         text = path.read_text()
         assert not re.search(f"{op_id}|{SECRET}|proj_|{command.simulator.endpoint}", text)

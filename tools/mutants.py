@@ -66,7 +66,7 @@ source_paths = ["src"]
 only_mutate = [{modules}]
 also_copy = ["benchmarks"]
 pytest_add_cli_args_test_selection = [{tests}]
-pytest_add_cli_args = ["-x", "-q", "-p", "no:cacheprovider"]
+pytest_add_cli_args = ["-x", "-q", "-p", "no:cacheprovider", "-k", "not microseconds"]
 
 [tool.pytest.ini_options]
 pythonpath = ["."]

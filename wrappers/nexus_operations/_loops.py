@@ -337,7 +337,7 @@ async def run_fleet_awaited(
     reader = IdReader(fleet)
     try:
         await run_fleet(fleet, reader, shared, transport, deadline, lambda _: None)
-    except asyncio.CancelledError as error:
+    except BaseException as error:  # cancellation, or a failure of the caller's own
         fleet.interruption().attach(error)
         raise
 
@@ -361,7 +361,9 @@ async def outcomes_awaited(
             reader.ask()
             yield outcome
         await task
-    except asyncio.CancelledError as error:
+    except GeneratorExit:
+        raise
+    except BaseException as error:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         left = (outcomes.get_nowait() for _ in range(outcomes.qsize()))
@@ -428,7 +430,9 @@ def outcomes_in_thread(
         stop.closing.check()
         if fleet.failure is not None and not stop.is_set():
             raise fleet.failure
-    except KeyboardInterrupt as error:
+    except GeneratorExit:
+        raise
+    except BaseException as error:
         _end(loop, task, thread)
         left = (outcomes.get_nowait() for _ in range(outcomes.qsize()))
         fleet.interruption(filter(None, left)).attach(error)

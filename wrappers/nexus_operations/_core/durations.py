@@ -10,7 +10,7 @@ from hashlib import blake2b
 from . import checks
 from .forks import renew_in_children
 from .hazard import Expectation
-from .kinds import Kind, Sort
+from .kinds import LAST_DAY, Kind, Sort
 from .siblings import Siblings
 
 Key = tuple[str, ...]
@@ -26,9 +26,6 @@ SECONDS_A_DAY = 86400.0
 
 LONGEST = 1e9
 """Seconds, at most, of a duration that is remembered: 32 years."""
-
-LAST_DAY = 1e5
-"""The latest day, since the Unix epoch, that can be true: in the year 2243."""
 
 SORT_BOUNDS = (1e6, 21.0, 1e6)
 """The largest numbers of a sort that can be true: how many, mean, spread."""
@@ -102,7 +99,7 @@ class Durations:
 
     def learn(self, key: Key, kind: Kind) -> None:
         """Take in what was seen of a kind elsewhere, unless its day cannot be true."""
-        if kind.day <= LAST_DAY:
+        if kind.first.seen and kind.day <= LAST_DAY:
             with self.lock:
                 self._learn(_name(key), kind)
 

@@ -18,6 +18,9 @@ MOST_SEEN = 40.0
 HALF_LIFE = 30.0
 """Days after which what was seen counts half."""
 
+LAST_DAY = 1e5
+"""The latest day, since the Unix epoch, that can be true: in the year 2243."""
+
 SPREAD = 0.4
 """Standard deviation of the logarithm within one sort, as far as nothing is seen of it."""
 
@@ -107,7 +110,9 @@ class Kind:
     most: float = MOST_SEEN
 
     def add(self, seconds: float, day: float) -> None:
-        """Take in the duration of one operation."""
+        """Take in the duration of one operation, unless its day cannot be true."""
+        if day > LAST_DAY:
+            return
         self.age_to(day)
         sort = self._take(Sort(1.0, log_age(seconds)))
         self._shift(1.0, 1.0 if sort is self.first else 0.0)

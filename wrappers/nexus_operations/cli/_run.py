@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, cast
 
@@ -51,6 +51,7 @@ def wait(
         reporter.update(update)
 
     outcomes: dict[str, Outcome] = {}
+    interruption: Interruption | None = None
 
     def end(outcome: Outcome) -> None:
         outcomes[outcome.op_id] = outcome
@@ -72,13 +73,17 @@ def wait(
     try:
         with client, reporter, contextlib.closing(cast("Any", iteration)):
             for outcome in iteration:
-                end(outcome)
+                try:
+                    end(outcome)
+                except Exception:
+                    interruption = _interrupted(cast("Any", iteration))
+                    raise
     except BaseException as error:
         if isinstance(error, (ValueError, TypeError)) and not polled:
             # About the environment: a proxy, a certificate.
             raise typer.BadParameter(str(error)) from None
         if polled or not isinstance(error, typer.BadParameter):
-            interruption = Interruption.from_error(error)
+            interruption = Interruption.from_error(error) or interruption
             pending = ids.pending(outcomes) if interruption is None else interruption.states
             complete = ids.known is not None or ids.complete
             tell_how_to_resume(context.command, pending, more_to_come=not complete)
@@ -92,6 +97,16 @@ def wait(
         complain("no ids on standard input: nothing to wait for")
     code = exit_code(outcomes.values())
     raise typer.Exit(FINISHED if code == RUNNING and running_is_fine else code)
+
+
+def _interrupted(iteration: Generator[Outcome]) -> Interruption | None:
+    """Return how far an iteration has come, and end it."""
+    found: Interruption | None = None
+    try:
+        iteration.throw(KeyboardInterrupt())
+    except KeyboardInterrupt as error:
+        found = Interruption.from_error(error)
+    return found
 
 
 def wants_board() -> bool:
