@@ -414,6 +414,143 @@ def test_components_that_nothing_uses_are_shown_all_the_same() -> None:
     assert "The header `RetryAfter`, which nothing uses" in render(document)
 
 
+def small(operation: Any = None, *, item: Any = None, **root: Any) -> Any:
+    """Return a document of one operation, with more in its path and at its root."""
+    document = copy.deepcopy(SMALL)
+    get = {**document["paths"]["/things"]["get"], **(operation or {})}
+    document["paths"] = {"/things": item if operation is None else {"get": get, **(item or {})}}
+    document["components"] = {}
+    return {**document, **root}
+
+
+def answering(**response: Any) -> Any:
+    return {"responses": {"200": {"description": "Fine.", **response}}}
+
+
+def query(**parameter: Any) -> Any:
+    return {"parameters": [{"name": "q", "in": "query", **parameter}]}
+
+
+def keyed(**scheme: Any) -> Any:
+    return {"securitySchemes": {"Key": {"type": "http", "scheme": "bearer", **scheme}}}
+
+
+SAID = {"type": "string", "title": "FACT1", "description": "FACT2", "example": "FACT3"}
+FACTS: dict[str, Any] = {
+    "the content of a parameter": small(
+        query(content={"application/json": {"schema": SAID, "example": "FACT4"}})
+    ),
+    "the content of a header": small(
+        answering(
+            headers={
+                "X-A": {
+                    "content": {
+                        "application/json": {"schema": SAID, "examples": {"FACT4": {"value": 1}}}
+                    }
+                }
+            }
+        )
+    ),
+    "a path item and what stands beside its reference": small(
+        item={**ref("One", "pathItems"), "summary": "FACT1", "post": {"summary": "FACT2"}},
+        components={"pathItems": {"One": {"get": {"summary": "FACT3"}, "summary": "FACT4"}}},
+    ),
+    "words beside a reference": small(
+        {
+            "parameters": [{**ref("Q", "parameters"), "description": "FACT1"}],
+            "requestBody": {**ref("Body", "requestBodies"), "description": "FACT2"},
+            "responses": {"200": {**ref("Fine", "responses"), "description": "FACT3"}},
+            "security": [{"Key": []}],
+        },
+        components={
+            "parameters": {"Q": {"name": "q", "in": "query", "description": "FACT4"}},
+            "requestBodies": {"Body": {"description": "FACT5", "content": {}}},
+            "responses": {"Fine": {"description": "FACT6"}},
+            "securitySchemes": {
+                "Key": {**ref("Token", "securitySchemes"), "description": "FACT7"},
+                "Token": {"type": "http", "scheme": "FACT8"},
+            },
+        },
+    ),
+    "an example behind a reference": small(
+        answering(
+            content={
+                "application/json": {
+                    "examples": {"FACT1": {**ref("One", "examples"), "summary": "FACT2"}}
+                }
+            }
+        ),
+        components={"examples": {"One": {"value": "FACT3"}}},
+    ),
+    "a link behind a reference": small(
+        answering(links={"FACT1": ref("Next", "links")}),
+        components={"links": {"Next": {"operationId": "FACT2"}}},
+    ),
+    "a reference in data": small(
+        answering(content={"application/json": {"example": ref("Fine", "responses")}}),
+        components={"responses": {"Fine": {"description": "FACT1"}}},
+    ),
+    "a reference to nothing in data": small(
+        answering(content={"application/json": {"example": ref("FACT1", "responses")}})
+    ),
+    "extensions": {
+        **small(
+            {
+                "responses": {"x-a": "FACT1"},
+                "callbacks": {"x-b": "FACT2", "done": {"x-c": "FACT3"}},
+            },
+            webhooks={"x-d": "FACT4"},
+        ),
+    },
+    "an extension of paths": small(paths={"x-a": "FACT1"}),
+    "a path without operations": small(
+        item={"parameters": [{"name": "FACT1", "in": "query"}], "servers": [{"url": "FACT2"}]}
+    ),
+    "servers of a path whose operation has its own": small(
+        {"servers": [{"url": "FACT1"}]}, item={"servers": [{"url": "FACT2"}]}
+    ),
+    "security that no operation inherits": small(
+        {"security": []}, security=[{"Key": []}], components=keyed(bearerFormat="FACT1")
+    ),
+    "examples that Python takes for equal": small(
+        {
+            "responses": {
+                status: {"description": ".", "content": {"a/FACT1": {"example": example}}}
+                for status, example in (("200", 1), ("201", True))
+            }
+        }
+    ),
+    "variables that are none": small({"servers": [{"url": "u", "variables": "FACT1"}]}),
+    "a variable that is none": small({"servers": [{"url": "u", "variables": {"v": "FACT1"}}]}),
+    "security that is none": small({"security": "FACT1"}),
+    "scopes that are none": small({"security": [{"Key": "FACT1"}]}, components=keyed()),
+}
+
+
+@pytest.mark.parametrize("document", FACTS.values(), ids=FACTS)
+def test_a_fact_is_on_the_page_wherever_it_stands(document: Any) -> None:
+    page = seen(document)
+    facts = set(re.findall("FACT.", json.dumps(document)))
+    assert facts
+    assert [fact for fact in sorted(facts) if fact not in page] == []
+
+
+def test_an_example_is_shown_though_python_takes_it_for_another() -> None:
+    assert "true" in seen(FACTS["examples that Python takes for equal"])
+
+
+def test_callbacks_may_go_in_circles() -> None:
+    again = {"post": {"callbacks": {"again": ref("on", "callbacks")}}}
+    document = small(
+        {"callbacks": {"on": ref("on", "callbacks")}},
+        components={"callbacks": {"on": {"{$url}": again}}},
+    )
+    assert render(document).count("## POST callback on") == 1
+    own = {"get": {"callbacks": {"on": {"{$url}": ref("One", "pathItems")}}}}
+    document = small(item=ref("One", "pathItems"), components={"pathItems": {"One": own}})
+    assert render(document).count("## GET callback on") == 1
+
+
 def test_few_words_make_a_document() -> None:
     empty = {"openapi": "3.1.0", "info": {"title": "Nothing", "version": "0"}}
     assert render(empty).startswith("# The contract\n\nNothing, version 0.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from difference.document import METHODS, Document, listed, mapping
+from difference.document import METHODS, CannotTellError, Document, listed, mapping
 
 from .schemas import note, rows, words
 from .text import cell, code, details, dumps, prose, table
@@ -30,6 +30,33 @@ class Page:
     def __init__(self, root: Any, name: str) -> None:
         self.document = Document(root, name)
         self.root = self.document.root
+        # What the page has shown so far: references, security schemes, callbacks.
+        self._used: set[str] = set()
+        self._asked: set[str] = set()
+        self._called: set[str] = set()
+
+    def _resolve(self, node: Any, place: str = "") -> Any:
+        """Follow references to a node that is none, and put on it what stands beside them."""
+        above: list[dict[Any, Any]] = []
+        seen: set[str] = set()
+        while isinstance(reference := mapping(node).get("$ref"), str):
+            above.append({key: value for key, value in node.items() if key != "$ref"})
+            if reference in seen or not reference.startswith("#"):
+                node = {} if reference in seen else self.document.resolve(node, place)
+                break
+            seen.add(reference)
+            self._used.add(reference)
+            try:
+                node = self.document.target(reference)
+            except CannotTellError as error:
+                raise CannotTellError(place or self.document.name, str(error)) from None
+        for beside in reversed(above):
+            own = mapping(node)
+            for key in ("summary", "description"):
+                if beside.get(key) and own.get(key) not in (None, "", beside[key]):
+                    beside[key] = f"{beside[key]}\n\n{own[key]}"
+            node = {**own, **beside} if beside else node
+        return node
 
     def render(self) -> str:
         """Return the document as Markdown.
@@ -58,29 +85,37 @@ class Page:
 
     def _servers(self, holder: Any, what: str) -> Iterator[str]:
         """Yield the servers, with their variables."""
-        servers = [mapping(server) for server in listed(mapping(holder).get("servers"))]
+        found = mapping(holder).get("servers")
+        servers = [mapping(server) for server in listed(found)]
+        if found and not servers:
+            yield from _bullets(details({"servers": found}, ()))
         if not servers:
             return
         yield f"{what}:\n"
         for server in servers:
             about = [cell(server["description"])] if server.get("description") else []
-            about += details(server, ("url", "description", "variables"))
+            named = isinstance(server.get("variables"), dict)
+            about += details(server, ("url", "description", *(["variables"] if named else [])))
             yield f"- {code(server.get('url', ''))} {', '.join(about)}".rstrip()
             for name, variable in mapping(server.get("variables")).items():
                 about = details(mapping(variable), ("description",))
-                about += [cell(variable["description"])] if variable.get("description") else []
+                described = mapping(variable).get("description")
+                about += [cell(described)] if described else []
+                about += [] if isinstance(variable, dict) else [code(variable)]
                 yield f"    - {code(name)}: {', '.join(about)}"
         yield ""
 
     def _paths(self) -> Iterator[str]:
-        for path, item in mapping(self.root.get("paths")).items():
-            yield from self._item(str(path), item)
-        for name, item in mapping(self.root.get("webhooks")).items():
-            yield from self._item(f"webhook {name}", item)
+        for key, prefix in (("paths", ""), ("webhooks", "webhook ")):
+            items, more = _extended(self.root.get(key))
+            for path, item in items.items():
+                yield from self._item(f"{prefix}{path}", item)
+            yield from _bullets(more)
 
     def _item(self, path: str, raw: Any) -> Iterator[str]:
         """Yield what a path offers."""
-        item = mapping(self.document.resolve(raw, path))
+        item = mapping(self._resolve(raw, path))
+        found = [mapping(item[method]) for method in METHODS if method in item]
         for method in METHODS:
             if method in item:
                 yield from self._operation(f"{method.upper()} {path}", item, mapping(item[method]))
@@ -89,6 +124,12 @@ class Page:
         if more := more + details(item, shown):
             yield f"On {code(path)}:\n"
             yield from _bullets(more)
+        # Operations show what is theirs: parameters of their path, and its servers if they use it.
+        if not found:
+            parameters = listed(item.get("parameters"))
+            yield from self._parameters([self._resolve(one, path) for one in parameters])
+        if not found or all(one.get("servers") for one in found):
+            yield from self._servers(item, f"The servers of {code(path)}")
 
     def _operation(self, heading: str, item: Any, found: Any) -> Iterator[str]:
         yield f"## {prose(heading)}\n"
@@ -102,14 +143,34 @@ class Page:
         yield from _bullets(more)
         yield from self._servers({"servers": found.get("servers") or item.get("servers")}, "At")
         raw = [*listed(item.get("parameters")), *listed(found.get("parameters"))]
-        yield from self._parameters([self.document.resolve(one, heading) for one in raw])
+        yield from self._parameters([self._resolve(one, heading) for one in raw])
         yield from self._security(found)
         if "requestBody" in found:
-            yield from self._body(self.document.resolve(found["requestBody"], heading))
+            yield from self._body(self._resolve(found["requestBody"], heading))
         yield from self._responses(found)
-        for name, callback in mapping(found.get("callbacks")).items():
-            for path, nested in mapping(self.document.resolve(callback, heading)).items():
-                yield from self._item(f"callback {name} {path}", nested)
+        callbacks, more = _extended(found.get("callbacks"))
+        yield from _bullets(more)
+        for name, callback in callbacks.items():
+            if self._again(callback):
+                yield from _bullets([f"callback {code(name)}: {code(callback)}"])
+                continue
+            items, more = _extended(self._resolve(callback, heading))
+            yield from _bullets(more)
+            for path, nested in items.items():
+                if self._again(nested):
+                    yield from _bullets([f"callback {code(name)}, {code(path)}: {code(nested)}"])
+                else:
+                    yield from self._item(f"callback {name} {path}", nested)
+
+    def _again(self, node: Any) -> bool:
+        """Tell whether a callback is a reference to one that is shown: they may go in circles."""
+        reference = mapping(node).get("$ref")
+        if not isinstance(reference, str):
+            return False
+        if reference in self._called:
+            return True
+        self._called.add(reference)
+        return False
 
     def _parameters(self, parameters: list[Any]) -> Iterator[str]:
         lines, nested = [], []
@@ -136,15 +197,21 @@ class Page:
         for media, content in mapping(holder.get("content")).items():
             content = mapping(content)
             kinds.append(f"{code(media)}: {self._media(content)}")
-            nested += list(rows(content.get("schema"), path))
+            schema = content.get("schema")
+            own = note({k: v for k, v in mapping(schema).items() if k != "$ref"})
+            nested += [(code(path), words(schema), "", own)] if own else []
+            nested += list(rows(schema, path))
         return ", ".join(kinds) or "any", nested
 
     def _text(self, holder: Any) -> str:
         """Return what a parameter or a header says for people, with its examples."""
         own = {key: value for key, value in holder.items() if key != "examples"}
         parts = [note(own)]
-        for name, example in mapping(holder.get("examples")).items():
-            parts.append(f"Example {code(name)}: {code(self.document.resolve(example))}")
+        for holding in (holder, *map(mapping, mapping(holder.get("content")).values())):
+            if holding is not holder and "example" in holding:
+                parts.append(f"Example: {code(holding['example'])}")
+            for name, example in mapping(holding.get("examples")).items():
+                parts.append(f"Example {code(name)}: {code(self._resolve(example))}")
         return " ".join(part for part in parts if part)
 
     def _security(self, found: Any) -> Iterator[str]:
@@ -152,13 +219,18 @@ class Page:
         if not ways:
             yield "It is open: nothing has to be presented.\n"
             return
+        if not isinstance(ways, list):
+            yield from _bullets(details({"security": ways}, ()))
+            return
         yield "One of these opens it:\n"
         schemes = self.document.component("securitySchemes")
         for way in map(mapping, ways):
             parts = []
             for name, scopes in way.items():
-                scheme = mapping(self.document.resolve(schemes.get(str(name))))
-                scope = f" with {', '.join(map(code, scopes))}" if scopes else ""
+                self._asked.add(str(name))
+                scheme = mapping(self._resolve(schemes.get(str(name)), f"security {name}"))
+                listing = scopes if isinstance(scopes, list) else [scopes]
+                scope = f" with {', '.join(map(code, listing))}" if scopes else ""
                 parts.append(f"{_presented(scheme, str(name))}{scope}")
             yield f"- {' and '.join(parts) or 'nothing at all'}"
         yield ""
@@ -197,13 +269,18 @@ class Page:
             if "example" in content:
                 yield from _example("example", {"value": content["example"]})
             for name, example in mapping(content.get("examples")).items():
-                if "$ref" not in mapping(example):
+                if "$ref" in mapping(example):
+                    yield from _bullets(
+                        [f"example {code(name)}: {', '.join(details(example, ()))}"]
+                    )
+                else:
                     yield from _example(str(name), mapping(example))
 
     def _responses(self, found: Any) -> Iterator[str]:
+        responses, extra = _extended(found.get("responses"))
         answers = {
-            str(status): mapping(self.document.resolve(raw, f"response {status}"))
-            for status, raw in mapping(found.get("responses")).items()
+            str(status): mapping(self._resolve(raw, f"response {status}"))
+            for status, raw in responses.items()
         }
         lines, nested = [], []
         for status, response in answers.items():
@@ -213,7 +290,7 @@ class Page:
             ]
             headers = []
             for name, raw in mapping(response.get("headers")).items():
-                header = mapping(self.document.resolve(raw, f"header {name}"))
+                header = mapping(self._resolve(raw, f"header {name}"))
                 kind, below = self._value(str(name), header)
                 kind = ", ".join(
                     [kind, *details(header, ("schema", "content", "required", *TEXTS))]
@@ -222,15 +299,20 @@ class Page:
                 nested += [(status, code(name), kind, needed, self._text(header))]
                 nested += [(status, *row) for row in below]
                 headers.append(code(name))
+            if isinstance(links := response.get("links"), dict):
+                found_links = {name: self._resolve(link, "links") for name, link in links.items()}
+                response = {**response, "links": found_links}
             more = [cell(response.get("description", "")), *details(response, RESPONSE)]
             text = " ".join(part for part in more if part)
             lines.append((cell(status), "; ".join(contents), ", ".join(headers), text))
         yield from table(("status", "content", "headers", ""), lines)
         yield from table(("status", "header", "type", "required", ""), nested)
-        told: list[Any] = []
+        yield from _bullets(extra)
+        told: set[str] = set()
         for status, response in answers.items():
-            if response.get("content") not in told:
-                told.append(response.get("content"))
+            # As text: `1` and `true` are equal in Python.
+            if (content := dumps(response.get("content"))) not in told:
+                told.add(content)
                 yield from self._below(status, response.get("content"))
 
     def _schemas(self) -> Iterator[str]:
@@ -250,38 +332,14 @@ class Page:
         """Yield the examples, and the components that nothing on the page refers to."""
         components = mapping(self.root.get("components"))
         for name, example in mapping(components.get("examples")).items():
-            yield from _example(str(name), mapping(self.document.resolve(example)))
-        used = self._references()
+            yield from _example(str(name), mapping(self._resolve(example)))
         for kind, word in KINDS.items():
             for name, found in mapping(components.get(kind)).items():
-                names = _scheme_names(self.root) if kind == "securitySchemes" else used
-                key = str(name) if kind == "securitySchemes" else f"#/components/{kind}/{name}"
-                if key not in names:
+                used = f"#/components/{kind}/{name}" in self._used
+                if not used and not (kind == "securitySchemes" and str(name) in self._asked):
                     yield f"The {word} {code(name)}, which nothing uses: {code(found)}\n"
         for key in [key for key in components if key not in {*KINDS, "schemas", "examples"}]:
             yield f"{cell(key)}: {code(components[key])}\n"
-
-    def _references(self) -> set[str]:
-        """Return the references that lead from operations and schemas to what is shown there."""
-        found: set[str] = set()
-        waiting: list[Any] = [self.root.get("paths"), self.root.get("webhooks")]
-        waiting.append(self.document.component("schemas"))
-        seen: set[int] = set()
-        while waiting:
-            here = waiting.pop()
-            if id(here) in seen:
-                continue
-            seen.add(id(here))
-            if isinstance(here, list):
-                waiting.extend(here)
-            elif isinstance(here, dict):
-                waiting.extend(here.values())
-                reference = here.get("$ref")
-                if isinstance(reference, str) and reference not in found:
-                    found.add(reference)
-                    if reference.startswith("#/components/"):
-                        waiting.append(self.document.target(reference))
-        return found
 
 
 TEXTS = ("description", "example", "examples", "deprecated", "title", "externalDocs")
@@ -315,17 +373,9 @@ def _bullets(lines: list[str]) -> Iterator[str]:
         yield ""
 
 
-def _scheme_names(root: Any) -> set[str]:
-    """Return the security schemes that something asks for."""
-    found: set[str] = set()
-    waiting = [root.get("security"), root.get("paths"), root.get("webhooks")]
-    waiting.append(mapping(root.get("components")).get("pathItems"))
-    while waiting:
-        here = waiting.pop()
-        if isinstance(here, dict):
-            found |= {str(name) for way in listed(here.get("security")) for name in mapping(way)}
-            waiting.extend(here.values())
-        elif isinstance(here, list):
-            found |= {str(name) for way in here for name in mapping(way)}
-            waiting.extend(here)
-    return found
+def _extended(node: Any) -> tuple[dict[Any, Any], list[str]]:
+    """Return what a map of the document holds, and what extends it."""
+    if not isinstance(node, dict):
+        return {}, [] if node is None else [code(node)]
+    extra = {key: value for key, value in node.items() if str(key).startswith("x-")}
+    return {key: value for key, value in node.items() if key not in extra}, details(extra, ())
