@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from typing import Any
 
 import pytest
@@ -12,6 +13,9 @@ from nexus_operations.simulator import Service
 from nexus_operations.testing import VirtualClock, VirtualTransport
 
 pytest_plugins = ["pytester", "tests.support.fixtures"]
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # of a shell's background job
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("any machine", deadline=None)  # a busy one is slow
 settings.load_profile("any machine")
