@@ -112,7 +112,7 @@ class TestTheEnd:
         )
         assert done.returncode == 70
         again = done.stderr.partition("To resume:\n  ")[2].splitlines()[0]
-        assert again.startswith("nexus-operations wait --pace 0.5 '{\"op_id\":\"-op\"")
+        assert again.startswith('nexus-operations wait --pace 0.5 \'{"op_id":"-op"')
         assert command(*shlex.split(again)[1:]).returncode == 0
 
     def test_python_m(self, command: Command) -> None:
