@@ -113,7 +113,7 @@ class Fleet:
         untaken: Ids that were read and are not waited for yet.
         total: Number of distinct operations, if known in advance.
         failure: What ends the whole call, or `None`.
-        emitted, consumed: Outcomes that an iterator was given, and has handed out.
+        consumed: Outcomes that the caller has taken.
     """
 
     def __init__(
@@ -133,7 +133,7 @@ class Fleet:
             self.untaken.extend(op_ids)
             self.total = len(set(map(_id_of, op_ids)))
         self.failure: BaseException | None = None
-        self.emitted = self.consumed = 0  # each is written by one thread
+        self.consumed = 0
         self.listener: Listener | None = None
         self._call = call
         self._begin = begin
@@ -160,7 +160,7 @@ class Fleet:
 
         Outcomes that a slow consumer has not taken count, so that they cannot pile up.
         """
-        unconsumed = self.emitted - self.consumed
+        unconsumed = self._ended - self.consumed
         return len(self._running) + len(self.untaken) + unconsumed < self._call.max_waiting
 
     @property

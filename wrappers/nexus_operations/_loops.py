@@ -335,8 +335,12 @@ async def run_fleet_awaited(
 ) -> None:
     """Wait for all in the running event loop."""
     reader = IdReader(fleet)
+
+    def consume(_: Outcome) -> None:
+        fleet.consumed += 1
+
     try:
-        await run_fleet(fleet, reader, shared, transport, deadline, lambda _: None)
+        await run_fleet(fleet, reader, shared, transport, deadline, consume)
     except BaseException as error:  # cancellation, or a failure of the caller's own
         fleet.interruption().attach(error)
         raise
@@ -347,14 +351,9 @@ async def outcomes_awaited(
 ) -> AsyncGenerator[Outcome]:
     """Iterate over outcomes as they come, in the running event loop."""
     outcomes: asyncio.Queue[Outcome | None] = asyncio.Queue()
-    reader = IdReader(fleet)
-
-    def emit(outcome: Outcome) -> None:
-        fleet.emitted += 1
-        outcomes.put_nowait(outcome)
-
-    task = asyncio.ensure_future(run_fleet(fleet, reader, shared, transport, deadline, emit))
-    task.add_done_callback(lambda _: outcomes.put_nowait(None))
+    reader, put = IdReader(fleet), outcomes.put_nowait
+    task = asyncio.ensure_future(run_fleet(fleet, reader, shared, transport, deadline, put))
+    task.add_done_callback(lambda _: put(None))
     try:
         while (outcome := await outcomes.get()) is not None:
             fleet.consumed += 1
@@ -366,12 +365,21 @@ async def outcomes_awaited(
     except BaseException as error:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        left = (outcomes.get_nowait() for _ in range(outcomes.qsize()))
-        fleet.interruption(filter(None, left)).attach(error)
+        _interrupt_fleet(fleet, outcomes, error)
         raise
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+def _interrupt_fleet(
+    fleet: Fleet,
+    outcomes: asyncio.Queue[Outcome | None] | queue.SimpleQueue[Outcome | None],
+    error: BaseException,
+) -> None:
+    """Let an error carry how far a fleet has come, with the outcomes that were not handed out."""
+    left = (outcomes.get_nowait() for _ in range(outcomes.qsize()))
+    fleet.interruption(filter(None, left)).attach(error)
 
 
 def outcomes_in_thread(
@@ -393,14 +401,10 @@ def outcomes_in_thread(
     except OSError as error:  # no descriptor is left
         raise NetworkConnectionError(f"No event loop can be made: {error.strerror}") from None
 
-    def emit(outcome: Outcome) -> None:
-        fleet.emitted += 1
-        outcomes.put(outcome)
-
     async def main() -> None:
         transport = connect()
         try:
-            await run_fleet(fleet, reader, shared, transport, deadline, emit)
+            await run_fleet(fleet, reader, shared, transport, deadline, outcomes.put)
         finally:
             await transport.aclose()
 
@@ -434,8 +438,7 @@ def outcomes_in_thread(
         raise
     except BaseException as error:
         _end(loop, task, thread)
-        left = (outcomes.get_nowait() for _ in range(outcomes.qsize()))
-        fleet.interruption(filter(None, left)).attach(error)
+        _interrupt_fleet(fleet, outcomes, error)
         raise
     finally:
         _end(loop, task, thread)
