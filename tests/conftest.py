@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from typing import Any
 
 import pytest
@@ -12,10 +11,11 @@ from nexus_operations import AsyncClient, Client, Operation
 from nexus_operations.simulator import Service
 from nexus_operations.testing import VirtualClock, VirtualTransport
 
+from tests.support.signals import hear_ctrl_c
+
 pytest_plugins = ["pytester", "tests.support.fixtures"]
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # of a shell's background job
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+hear_ctrl_c()
 
 settings.register_profile("any machine", deadline=None)  # a busy one is slow
 settings.load_profile("any machine")

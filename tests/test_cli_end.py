@@ -84,14 +84,7 @@ class TestTheEnd:
     def test_70_a_defect(self, command: Command) -> None:
         op_id = command.simulator.start(SOON)
         for words in (["wait", op_id], ["wait", op_id, "--debug"], ["--debug", "wait", op_id]):
-            done = subprocess.run(
-                [sys.executable, "-c", BROKEN, *words],
-                env=command.env,
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=60,
-            )
+            done = broken(command, *words)
             assert done.returncode == 70
             last = done.stderr.splitlines()[-1]
             assert last.startswith("nexus-operations: internal error")
@@ -102,14 +95,7 @@ class TestTheEnd:
 
     def test_an_id_is_no_option_of_the_line_that_resumes(self, command: Command) -> None:
         command.simulator.start(SOON, op_id="-op")
-        done = subprocess.run(
-            [sys.executable, "-c", BROKEN, "wait", "--pace", "0.5", "--", "-op"],
-            env=command.env,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
+        done = broken(command, "wait", "--pace", "0.5", "--", "-op")
         assert done.returncode == 70
         again = done.stderr.partition("To resume:\n  ")[2].splitlines()[0]
         assert again.startswith('nexus-operations wait --pace 0.5 \'{"op_id":"-op"')
@@ -131,6 +117,18 @@ class TestTheEnd:
             said = process.stderr.read()
             assert process.wait(30) == 130
         assert re.search(f"{sys.executable} -m nexus_operations wait .*{op_id}", said)
+
+
+def broken(command: Command, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run the command with a defect in it."""
+    return subprocess.run(
+        [sys.executable, "-c", BROKEN, *words],
+        env=command.env,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
 
 
 BROKEN = f"""

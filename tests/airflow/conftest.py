@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
-import signal
 import tempfile
 from pathlib import Path
 
@@ -26,9 +25,9 @@ os.environ.update(
 from nexus_operations.simulator import Simulator  # noqa: E402
 
 from tests.airflow.support import connection  # noqa: E402
+from tests.support.signals import hear_ctrl_c  # noqa: E402
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # of a shell's background job
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+hear_ctrl_c()
 
 
 @pytest.fixture

@@ -15,8 +15,6 @@ from tests.conftest import PROJECT, SECRET
 
 HEAD = f"""
 import json, os, signal, sys, threading, time
-# A child of a shell's background job inherits an ignored SIGINT.
-signal.signal(signal.SIGINT, signal.default_int_handler)
 SECRET, PROJECT = {SECRET!r}, {PROJECT!r}
 
 def tell(**values):
